@@ -1,0 +1,20 @@
+#!/usr/bin/env sh
+# GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]; sh evaluate.sh --help lists the flags
+set -eu
+unset CDPATH
+root=$(cd "$(dirname "$0")" && pwd)
+case $#:${1:-} in
+    1:-*) ;; # one flag alone, such as --list
+    0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
+    *)
+        checkpoint=$1 names=$2
+        shift 2
+        if [ -d "$checkpoint" ]; then checkpoint=$(cd "$checkpoint" && pwd); fi
+        set -- "$checkpoint" "$names" --devices "${GPUS:-auto}" "$@"
+        ;;
+esac
+python=$root/.venv/bin/python
+if [ ! -x "$python" ] || [ -e "$root/.venv/.unfinished" ] || [ -n "${INTERNVL_PYTHON:-}" ]; then
+    python=$(sh "$root/shell/setup.sh" --print-python)
+fi
+cd "$root" && exec "$python" -m evaluate "$@"

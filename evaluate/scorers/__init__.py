@@ -1,0 +1,1 @@
+"""One scoring rule per file: a pure function on one answer, and the scorer that averages it."""

@@ -1,0 +1,187 @@
+"""InternVL-Chat: InternViT, projector and any causal language model of transformers, as one model.
+
+A batch whose placeholders do not match its visual features is an error: other implementations drop the pictures or the
+loss in silence. Shape suffixes: B rows, L tokens, C width, T tiles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from internvl.errors import InputError
+from internvl.model.configuration import InternVLChatConfig
+from internvl.model.projector import build_projector, pixel_shuffle
+from internvl.model.vision import InternVisionModel
+from internvl.tiler import normalize
+from internvl.tokens import IGNORE_INDEX
+
+# Their logits are the output matrix times the hidden state and nothing else, so single positions can be projected.
+_PLAIN_HEADS = ("llama", "qwen2", "qwen3", "qwen3_moe", "phi3")
+
+
+class InternVLChatModel(PreTrainedModel):
+    """The composite model with the published parameter names `vision_model`, `mlp1`, `language_model`."""
+
+    config_class = InternVLChatConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["VisionLayer", "LlamaDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+
+    def __init__(self, config: InternVLChatConfig) -> None:
+        super().__init__(config)
+        self.vision_model = InternVisionModel(config.vision_config)
+        self.language_model = AutoModelForCausalLM.from_config(config.llm_config)
+        self.mlp1 = build_projector(
+            config.vision_config.hidden_size, config.llm_config.hidden_size, config.downsample_ratio
+        )
+        self.post_init()
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        """The word embeddings of the language model."""
+        embeddings: torch.nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Visual tokens of tiles, shape (tiles, tokens per tile, language width).
+
+        Args:
+            pixel_values: (tiles, 3, size, size); uint8 tiles are normalised here, floats are taken as they are.
+        """
+        if pixel_values.dtype == torch.uint8:
+            pixel_values = normalize(pixel_values, self.config.normalize_type)
+        patches = self.vision_model.features(pixel_values, self.config.select_layer)[:, 1:]
+        shuffled = pixel_shuffle(patches, self.config.downsample_ratio, self.config.ps_version)
+        tokens: Tensor = self.mlp1(shuffled)
+        return tokens
+
+    def embed(self, input_ids: Tensor, pixel_values: Tensor | None = None, image_flags: Tensor | None = None) -> Tensor:
+        """Word embeddings with the visual tokens written over the placeholders, in order.
+
+        Args:
+            input_ids: (rows, tokens).
+            pixel_values: the tiles of all rows, in row order.
+            image_flags: 1 for a real tile, 0 for a blank one that only keeps the graph alike on every rank.
+
+        Raises:
+            ValueError: placeholders and visual tokens differ in number.
+        """
+        embeds_BLC: Tensor = self.get_input_embeddings()(input_ids)
+        places_BL = input_ids == self.context_id
+        if pixel_values is None or len(pixel_values) == 0:
+            features = embeds_BLC.new_empty((0, embeds_BLC.shape[-1]))
+        else:
+            tokens_TNC = self.encode_images(pixel_values)
+            if image_flags is not None:
+                tokens_TNC = tokens_TNC[image_flags.flatten() == 1]
+            features = tokens_TNC.flatten(0, 1).to(embeds_BLC.dtype)
+        if int(places_BL.sum()) != len(features):
+            raise InputError(
+                f"pictures: expected one placeholder per visual token, got {int(places_BL.sum())} placeholders for "
+                f"{len(features)} visual tokens; the rows were cut or built with other tiling than the model's"
+            )
+        return embeds_BLC.masked_scatter(places_BL.unsqueeze(-1), features)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        image_flags: Tensor | None = None,
+        labels: Tensor | None = None,
+        loss_weight: Tensor | None = None,
+        branch_ids: Tensor | None = None,
+        all_logits: bool = True,
+    ) -> CausalLMOutputWithPast:
+        """Logits, and the loss when `labels` are given.
+
+        Args:
+            input_ids, pixel_values, image_flags: as in `embed`.
+            attention_mask: true for real tokens, (rows, tokens).
+            position_ids: needed only where positions are not the running number of real tokens.
+            labels: ids to predict, -100 for none; the loss is the mean over them.
+            loss_weight: weight per token, in the place of its label.
+            branch_ids: 0 for tokens that all see; a token with k > 0 is seen by its own branch only.
+            all_logits: False computes logits only where a label exists, and returns none.
+        """
+        embeds_BLC = self.embed(input_ids, pixel_values, image_flags)
+        if attention_mask is not None and position_ids is None:
+            position_ids = (attention_mask.long().cumsum(1) - 1).masked_fill(attention_mask == 0, 1)
+        if branch_ids is not None:
+            attention_mask = branch_mask(branch_ids, attention_mask)
+        inputs = {"inputs_embeds": embeds_BLC, "attention_mask": attention_mask, "position_ids": position_ids}
+        if labels is None or all_logits or self.config.llm_config.model_type not in _PLAIN_HEADS:
+            logits = self.language_model(**inputs, use_cache=False).logits
+            loss = None
+            if labels is not None:
+                loss = _weighted_loss(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), _shift(loss_weight))
+            return CausalLMOutputWithPast(loss=loss, logits=logits if all_logits else None)
+        hidden_BLC = self.language_model.base_model(**inputs, use_cache=False).last_hidden_state
+        learned = labels[:, 1:] != IGNORE_INDEX
+        logits = self.language_model.get_output_embeddings()(hidden_BLC[:, :-1][learned])
+        weight = None if loss_weight is None else loss_weight[:, 1:][learned]
+        return CausalLMOutputWithPast(loss=_weighted_loss(logits, labels[:, 1:][learned], weight))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_flags: Tensor | None = None,
+        **generation: Any,
+    ) -> Tensor:
+        """New tokens only, with a KV cache; batches are padded on the left."""
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        new_tokens: Tensor = self.language_model.generate(
+            inputs_embeds=self.embed(input_ids, pixel_values, image_flags),
+            attention_mask=attention_mask.long(),
+            **generation,
+        )
+        return new_tokens
+
+    @property
+    def context_id(self) -> int:
+        """The id of the picture placeholder; set from the tokenizer when a checkpoint is loaded or assembled."""
+        if self.config.image_context_token_id is None:
+            raise InputError(
+                "model: expected config.image_context_token_id, got none; load the model with "
+                "internvl.model.load_model, which takes it from the tokenizer"
+            )
+        return int(self.config.image_context_token_id)
+
+
+def branch_mask(branch_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Who sees whom, (rows, 1, tokens, tokens): causal, the shared part, and the own branch."""
+    length = branch_ids.shape[1]
+    causal = torch.ones((length, length), dtype=torch.bool, device=branch_ids.device).tril()
+    keys, queries = branch_ids[:, None, :], branch_ids[:, :, None]
+    seen = causal & ((keys == 0) | (keys == queries))
+    if attention_mask is not None:
+        # A padded row sees itself: a row that sees nothing would be NaN.
+        own = torch.eye(length, dtype=torch.bool, device=branch_ids.device)
+        seen = seen & attention_mask.bool()[:, None, :] | own
+    return seen[:, None]
+
+
+def _shift(loss_weight: Tensor | None) -> Tensor | None:
+    return None if loss_weight is None else loss_weight[:, 1:].flatten()
+
+
+def _weighted_loss(logits: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+    """Cross-entropy in float32: the mean over labels, or the weighted mean."""
+    if weight is None:
+        return F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX)
+    losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="none")
+    weight = weight.masked_fill(labels == IGNORE_INDEX, 0.0)
+    return (losses * weight).sum() / weight.sum()

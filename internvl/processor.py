@@ -1,0 +1,265 @@
+"""The processor: one object that turns a conversation into tensors, for training (labels) and prediction (open reply).
+
+A picture is one placeholder in the text that the tokenizer sees; its id is then repeated once per visual token. The
+special tokens around it make that exact, and thousands of literal placeholders never pass through the tokenizer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from internvl.conversation import Conversation, Turn
+from internvl.errors import InputError
+from internvl.template import ChatTemplate, find_template
+from internvl.tiler import ImageTiler, open_picture
+from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
+
+Row = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids and labels of one conversation."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class InternVLProcessor:
+    """Conversation -> `input_ids`, `labels`, `pixel_values` (uint8 tiles).
+
+    Args:
+        tokenizer: a fast transformers tokenizer that knows the special tokens of `internvl.tokens`.
+        template: the chat template.
+        tiler: how pictures become tiles.
+        tokens_per_tile: visual tokens per tile.
+        max_length: longest permitted row; None for no limit.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        template: ChatTemplate,
+        tiler: ImageTiler,
+        *,
+        tokens_per_tile: int,
+        max_length: int | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+        self.tiler = tiler
+        self.tokens_per_tile = tokens_per_tile
+        self.max_length = max_length
+        _check_tokenizer(tokenizer, template)
+        self.context_id = int(tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT))
+        self.stop_id = int(tokenizer.convert_tokens_to_ids(template.stop))
+        self.pad_id = int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.stop_id)
+        # Limits stored in tokenizer.json would cut rows in silence.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, template: str | None = None, max_length: int | None = None, **tiling: Any
+    ) -> InternVLProcessor:
+        """Read tokenizer, template and tiling from a checkpoint folder.
+
+        Args:
+            folder: a local folder with `config.json` and the tokenizer files.
+            template: name of a chat template that replaces the checkpoint's.
+            max_length: longest permitted row.
+            tiling: fields of `ImageTiler` that replace the checkpoint's.
+        """
+        from transformers import AutoTokenizer
+
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: "
+                f"{str(error).splitlines()[0][:120]}; copy them there from the original checkpoint"
+            ) from None
+        size = config.get("force_image_size") or config["vision_config"].get("image_size", 448)
+        ratio = config.get("downsample_ratio", 0.5)
+        tiler = ImageTiler(
+            image_size=size,
+            dynamic=config.get("dynamic_image_size", False),
+            min_tiles=config.get("min_dynamic_patch", 1),
+            max_tiles=config.get("max_dynamic_patch", 6),
+            thumbnail=config.get("use_thumbnail", False),
+            pad_to_square=config.get("pad2square", False),
+            normalization=config.get("normalize_type", "imagenet"),
+        )
+        return cls(
+            tokenizer,
+            find_template(template) if template else template_of(config),
+            replace(tiler, **tiling),
+            tokens_per_tile=int((size // config["vision_config"].get("patch_size", 14)) ** 2 * ratio**2),
+            max_length=max_length,
+        )
+
+    def __call__(self, chat: Conversation, *, training: bool = False, max_tiles: int | None = None) -> Row:
+        """Tensors of one conversation.
+
+        Args:
+            chat: ends with a question (prediction) or, for training, with an answer.
+            training: add `labels`, and cut at `max_length` where that is harmless.
+            max_tiles: replaces the tiler's limit for this conversation.
+
+        Raises:
+            ValueError: starts with the conversation's source: pictures that do not fit, nothing to learn, too long.
+            FileNotFoundError: a picture is missing.
+        """
+        try:
+            return self._process(chat, training, max_tiles)
+        except InputError as error:
+            prefix = "" if str(error).startswith(chat.source) else f"{chat.source}: "
+            raise type(error)(f"{prefix}{error}") from None
+
+    def tiles(self, chat: Conversation, max_tiles: int | None = None) -> list[Tensor]:
+        """The tiles of every picture; several pictures share the budget of tiles, video frames have one each."""
+        tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
+        budget = max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images)))
+        return [tiler(open_picture(picture), budget) for picture in chat.images]
+
+    def encode(self, turns: Sequence[Turn], tokens_per_image: Sequence[int] = (), *, training: bool = True) -> Encoded:
+        """Ids and labels of one dialogue; labels come from the answer spans of the template."""
+        rendered = self.template.render(turns, num_images=len(tokens_per_image), training=training)
+        encoding = self.tokenizer.backend_tokenizer.encode(rendered.text)
+        labels = _label(encoding.ids, encoding.offsets, rendered.answers)
+        return self._insert_pictures(encoding.ids, labels, tokens_per_image)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of a reply: special tokens dropped, nothing stripped (scorers decide)."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the tokenizer; template and tiling are in the model's config.json."""
+        self.tokenizer.save_pretrained(folder)
+
+    def _process(self, chat: Conversation, training: bool, max_tiles: int | None) -> Row:
+        if chat.video is not None:
+            from internvl.video import read_video
+
+            chat = chat.with_frames(read_video(chat.video))
+        tiles = self.tiles(chat, max_tiles)
+        counts = [len(tile) * self.tokens_per_tile for tile in tiles]
+        size = self.tiler.image_size
+        row: Row = {"pixel_values": torch.cat(tiles) if tiles else torch.empty((0, 3, size, size), dtype=torch.uint8)}
+        if chat.isolated and training:
+            row |= self._encode_isolated(chat, counts)
+        else:
+            encoded = self.encode(chat.turns, counts, training=training)
+            row["input_ids"] = torch.tensor(encoded.input_ids)
+            row["labels"] = torch.tensor(encoded.labels)
+        if not training:
+            del row["labels"]
+        return self._fit(row, training)
+
+    def _encode_isolated(self, chat: Conversation, counts: Sequence[int]) -> Row:
+        """All pairs of an isolated row behind one shared prefix (up to the last picture).
+
+        `branch_ids` is 0 in the prefix and k in pair k; positions restart behind the prefix, so every pair is
+        computed exactly as if it were a row of its own.
+        """
+        pairs = [self.encode(pair.turns, counts) for pair in chat.split_pairs()]
+        end_id = self.tokenizer.convert_tokens_to_ids(IMAGE_END)
+        first = pairs[0].input_ids
+        shared = len(first) - first[::-1].index(end_id)
+        ids, labels = list(first[:shared]), [IGNORE_INDEX] * shared
+        positions, branches = list(range(shared)), [0] * shared
+        for number, pair in enumerate(pairs, 1):
+            if pair.input_ids[:shared] != first[:shared]:
+                raise AssertionError("the pairs of an isolated row must share their prefix")
+            ids += pair.input_ids[shared:]
+            labels += pair.labels[shared:]
+            positions += range(shared, len(pair.input_ids))
+            branches += [number] * (len(pair.input_ids) - shared)
+        named = {"input_ids": ids, "labels": labels, "position_ids": positions, "branch_ids": branches}
+        return {name: torch.tensor(values) for name, values in named.items()}
+
+    def _insert_pictures(self, ids: list[int], labels: list[int], tokens_per_image: Sequence[int]) -> Encoded:
+        places = [position for position, token in enumerate(ids) if token == self.context_id]
+        if len(places) != len(tokens_per_image):
+            raise InputError(
+                f"text: expected {len(tokens_per_image)} picture placeholders, got {len(places)}; "
+                f"the words {IMAGE_CONTEXT} and {IMAGE_START} are reserved, remove them from the text"
+            )
+        out_ids, out_labels = [], []
+        for (start, stop), count in zip(pairwise([-1, *places]), tokens_per_image, strict=True):
+            out_ids += ids[start + 1 : stop] + [self.context_id] * count
+            out_labels += labels[start + 1 : stop] + [IGNORE_INDEX] * count
+        last = places[-1] if places else -1
+        return Encoded(out_ids + ids[last + 1 :], out_labels + labels[last + 1 :])
+
+    def _fit(self, row: Row, training: bool) -> Row:
+        """Cut to `max_length` where no picture and not every answer is lost; else say what to do."""
+        ids = row["input_ids"]
+        if self.max_length is not None and len(ids) > self.max_length:
+            last = int((ids == self.context_id).nonzero().max()) + 1 if (ids == self.context_id).any() else 0
+            if not training or last >= self.max_length:
+                raise InputError(
+                    f"length: expected at most {self.max_length} tokens, got {len(ids)} and the cut would go through "
+                    f"{'a picture' if training else 'the question'}; raise the maximum length or allow fewer tiles"
+                )
+            row = {name: value if name == "pixel_values" else value[: self.max_length] for name, value in row.items()}
+        if training and bool((row["labels"] == IGNORE_INDEX).all()):
+            raise InputError(
+                f"labels: expected at least one answer token within {self.max_length} tokens, got none; "
+                "raise the maximum length or remove the sample"
+            )
+        return row
+
+
+def template_of(config: Mapping[str, Any]) -> ChatTemplate:
+    """The template a checkpoint was trained with, from its config.json.
+
+    Checkpoints of February 2024 have no `ps_version` and saw the system texts of that time; `"system_message": null`
+    (InternVL3) means the template's own text, not the word None.
+    """
+    name = config.get("template")
+    if not name:
+        raise InputError("config.json: expected the key `template`, got none; add the name of the chat template")
+    protocol = "internvl-later" if "ps_version" in config else "internvl-v1.2"
+    return find_template(name, protocol).with_system(config.get("system_message"))
+
+
+def _label(ids: Sequence[int], offsets: Sequence[tuple[int, int]], answers: Sequence[tuple[int, int]]) -> list[int]:
+    """The ids that begin inside an answer, all others ignored.
+
+    A token begins where the one before it ends: some tokenizers trim white space from the offsets they report.
+    """
+    labels = [IGNORE_INDEX] * len(ids)
+    begin = current = 0
+    for position, (_, end) in enumerate(offsets):
+        while current < len(answers) and begin >= answers[current][1]:
+            current += 1
+        if current < len(answers) and answers[current][0] <= begin:
+            labels[position] = ids[position]
+        begin = max(begin, end)
+    return labels
+
+
+def _check_tokenizer(tokenizer: Any, template: ChatTemplate) -> None:
+    """The template's end and the picture tokens must be single known tokens, else labels and stops are wrong."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise InputError(
+            f"tokenizer: expected a fast tokenizer (tokenizer.json), got {type(tokenizer).__name__}; convert it first"
+        )
+    vocabulary = tokenizer.get_vocab()
+    for token in (template.stop, IMAGE_START, IMAGE_END, IMAGE_CONTEXT):
+        if token not in vocabulary:
+            raise InputError(
+                f"tokenizer: expected the token {token} that chat template {template.name} needs, got none; "
+                "use the template the checkpoint was trained with, or add the token"
+            )

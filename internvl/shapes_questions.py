@@ -1,0 +1,168 @@
+"""Scenes of coloured shapes with numeric marks, and questions about them that have one right answer, drawn at random.
+
+Some (colour, kind, cell) combinations are held out: a training scene never has one, a held out scene has nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+COLORS = ("red", "green", "blue", "yellow")
+KINDS = ("circle", "square", "triangle")
+CELLS = ("top left", "top right", "bottom left", "bottom right")
+MARKS = (1, 2, 3)
+QUESTION_KINDS = ("color", "shape", "count", "exists", "where", "instance", "number")
+NUM_QUESTIONS = 8
+
+# Not `count`, which has one question a scene, nor `exists`, where a guesser without the picture is right half the time.
+_EXTRA_KINDS = ("color", "shape", "where", "instance", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One coloured shape: `color`, `kind` and `cell` are the words used in the questions."""
+
+    color: str
+    kind: str
+    cell: str
+    mark: int
+
+    @property
+    def name(self) -> str:
+        """What a question calls the shape, such as `red circle`."""
+        return f"{self.color} {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The shapes of one picture, ordered by cell; no two share a cell, a mark, or both colour and kind."""
+
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about one picture with its short answer."""
+
+    kind: str
+    text: str
+    answer: str
+
+
+def is_held_out(shape: Shape) -> bool:
+    """Whether the colour, kind and cell of a shape are one of the 12 in 48 combinations kept out of training.
+
+    With a plain sum every colour-kind pair misses one of its four cells, every kind-cell pair one of its four colours,
+    and no colour-cell pair more than one of its three kinds.
+
+    Example:
+        >>> is_held_out(Shape("red", "circle", "top left", mark=1))
+        True
+        >>> is_held_out(Shape("red", "circle", "top right", mark=1))
+        False
+    """
+    return (COLORS.index(shape.color) + KINDS.index(shape.kind) + CELLS.index(shape.cell)) % len(CELLS) == 0
+
+
+def draw_scene(random: Random, held_out: bool) -> Scene:
+    """Draw one to three shapes, all of them held out combinations or none."""
+    num_shapes = random.choice(MARKS)
+    while True:
+        cells = sorted(random.sample(CELLS, num_shapes), key=CELLS.index)
+        marks = random.sample(MARKS, num_shapes)
+        scene = Scene(tuple(_draw_shape(random, cell, mark, held_out) for cell, mark in zip(cells, marks, strict=True)))
+        if len({shape.name for shape in scene.shapes}) == num_shapes:
+            return scene
+
+
+def _draw_shape(random: Random, cell: str, mark: int, held_out: bool) -> Shape:
+    choices: dict[str, list[Shape]] = defaultdict(list)
+    for color in COLORS:
+        for kind in KINDS:
+            shape = Shape(color, kind, cell, mark)
+            if is_held_out(shape) == held_out:
+                choices[color].append(shape)
+    # The colour first: drawn over all combinations, the one colour that keeps its three kinds would be the best guess.
+    return random.choice(choices[random.choice(list(choices))])
+
+
+def draw_questions(random: Random, scene: Scene) -> list[Question]:
+    """Draw one question of every kind and one more, no text twice."""
+    questions = [draw_question(random, scene, kind) for kind in QUESTION_KINDS]
+    while len(questions) < NUM_QUESTIONS:
+        question = draw_question(random, scene, random.choice(_EXTRA_KINDS))
+        if question not in questions:
+            questions.append(question)
+    return questions
+
+
+def draw_question(random: Random, scene: Scene, kind: str) -> Question:
+    """Draw a question of one kind that has exactly one right answer.
+
+    Raises:
+        ValueError: The kind is not one of `QUESTION_KINDS`.
+    """
+    shape = random.choice(scene.shapes)
+    if kind == "color":
+        return Question(kind, f"What color is the shape at the {shape.cell}?", shape.color)
+    if kind == "shape":
+        return Question(kind, f"What shape is at the {shape.cell}?", shape.kind)
+    if kind == "count":
+        return Question(kind, "How many shapes are there?", str(len(scene.shapes)))
+    if kind == "exists":
+        present = [shape.name for shape in scene.shapes]
+        absent = [f"{color} {name}" for color in COLORS for name in KINDS if f"{color} {name}" not in present]
+        answer = random.choice(("yes", "no"))
+        return Question(kind, f"Is there a {random.choice(present if answer == 'yes' else absent)}?", answer)
+    if kind == "where":
+        return _draw_where(random, scene)
+    if kind == "instance":
+        return Question(kind, f"What is instance {shape.mark}?", shape.name)
+    if kind == "number":
+        return Question(kind, f"Which number is on the {shape.name}?", str(shape.mark))
+    raise ValueError(f"question kind: expected one of {', '.join(QUESTION_KINDS)}, got {kind!r}; correct the name")
+
+
+def _draw_where(random: Random, scene: Scene) -> Question:
+    # Colour and kind together fix the cell of a held out combination: asking by both alone, a guesser who knows the
+    # held out questions would always be right. Two questions in three ask by mark, which says nothing about the cell.
+    colors = Counter(shape.color for shape in scene.shapes)
+    kinds = Counter(shape.kind for shape in scene.shapes)
+    looks = (
+        [(f"the {shape.name}", shape.cell) for shape in scene.shapes],
+        [(f"the {shape.color} shape", shape.cell) for shape in scene.shapes if colors[shape.color] == 1],
+        [(f"the {shape.kind}", shape.cell) for shape in scene.shapes if kinds[shape.kind] == 1],
+    )
+    marks = [(f"instance {shape.mark}", shape.cell) for shape in scene.shapes]
+    ways = [marks] if random.random() < 2 / 3 else [way for way in looks if way]
+    name, cell = random.choice(random.choice(ways))
+    return Question("where", f"Where is {name}?", cell)
+
+
+def describe(scene: Scene) -> Question:
+    """Ask for the whole picture: the caption names every shape with its mark and place."""
+    places = (f"{shape.name} {shape.mark} at the {shape.cell}" for shape in scene.shapes)
+    return Question("caption", "Describe the picture.", f"{', '.join(places)}.")
+
+
+def score_best_blind(questions: Iterable[Question]) -> float:
+    """Score the best guesser without pictures: one constant answer for each question text.
+
+    Example:
+        >>> score_best_blind([Question("count", "How many shapes are there?", answer) for answer in "1123"])
+        0.5
+    """
+    answers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for question in questions:
+        answers[question.kind, question.text][question.answer] += 1
+    num_right = sum(max(counts.values()) for counts in answers.values())
+    return num_right / sum(counts.total() for counts in answers.values())
+
+
+def score_same_answer(questions: Iterable[Question]) -> float:
+    """Score the guesser that gives the most frequent answer to every question."""
+    counts = Counter(question.answer for question in questions)
+    return max(counts.values()) / counts.total()

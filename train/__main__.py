@@ -1,0 +1,29 @@
+"""`python -m train --config recipe.yaml [--option value]`: checks what it was told, then trains."""
+
+from __future__ import annotations
+
+import sys
+
+from internvl.errors import InputError
+from internvl.folder import check_folder
+from train.config import parse
+from train.mixture import read_meta
+
+
+def main(arguments: list[str]) -> int:
+    """Run one training; 2 is a mistake that the message explains."""
+    try:
+        config = parse(arguments)
+        check_folder(config.model.pretrained)
+        read_meta(config.data.meta_path)
+        from train.run import fit
+
+        fit(config)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

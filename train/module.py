@@ -1,0 +1,96 @@
+"""SFTModule: the model under Lightning, with freezing, the loss and the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from internvl.errors import InputError
+from internvl.model import InternVLChatModel, load_model
+from train.config import ModelConfig, OptimConfig
+from train.optim import build_optimizer, cosine
+
+
+class SFTModule(L.LightningModule):
+    """Supervised fine-tuning of an InternVL-Chat checkpoint.
+
+    Args:
+        model: what to train; the weights are loaded in `configure_model`.
+        optim: how to train it.
+    """
+
+    model: InternVLChatModel
+
+    def __init__(self, model: ModelConfig, optim: OptimConfig) -> None:
+        super().__init__()
+        self.options = model
+        self.optim = optim
+        self.pretrained = model.pretrained
+        self.template = model.conv_style
+
+    def configure_model(self) -> None:
+        """Load the checkpoint and freeze what is to stay."""
+        if hasattr(self, "model"):
+            return
+        attention = self.options.attention
+        if attention == "auto":
+            attention = "flash_attention_2" if _has_flash_attention() else "sdpa"
+        frozen_tower = self.options.freeze_backbone
+        self.model = load_model(
+            self.pretrained,
+            attention=attention,
+            drop_path_rate=0.0 if frozen_tower else self.options.drop_path_rate,
+        )
+        for name, frozen in self.frozen_parts().items():
+            getattr(self.model, name).requires_grad_(not frozen)
+        self.train()
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise InputError("model: expected at least one trainable part, got all frozen; unfreeze one")
+
+    def frozen_parts(self) -> dict[str, bool]:
+        """The three parts by their published names, and whether each is frozen."""
+        return {
+            "vision_model": self.options.freeze_backbone,
+            "mlp1": self.options.freeze_mlp,
+            "language_model": self.options.freeze_llm,
+        }
+
+    def train(self, mode: bool = True) -> SFTModule:
+        """Frozen parts stay in evaluation mode, or their drop path and dropout would stay on."""
+        super().train(mode)
+        if hasattr(self, "model"):
+            for name, frozen in self.frozen_parts().items():
+                if frozen:
+                    getattr(self.model, name).eval()
+        return self
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The mean loss over the answer tokens of the batch."""
+        if "error" in batch:
+            raise InputError(batch["error"])
+        loss = self.model(**batch, all_logits=False).loss
+        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        return loss  # type: ignore[no-any-return]
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip, and log the norm from before."""
+        norm = nn.utils.clip_grad_norm_(self.parameters(), self.optim.max_grad_norm)
+        self.log("train/gradient_norm", norm)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine, stepped every optimiser step."""
+        optimizer = build_optimizer(self, self.optim)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(self.optim, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _has_flash_attention() -> bool:
+    from importlib.util import find_spec
+
+    return torch.cuda.is_available() and find_spec("flash_attn") is not None
