@@ -12,7 +12,9 @@ from internvl.errors import InputError
 
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    parser = argparse.ArgumentParser(prog="python -m internvl", description="Small commands around checkpoints and data.")
+    parser = argparse.ArgumentParser(
+        prog="python -m internvl", description="Small commands around checkpoints and data."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     quickstart = commands.add_parser("quickstart", help="make the picture-question set and a small untrained model")
     quickstart.add_argument("--data", type=Path, default=Path("playground/quickstart"), help="folder of the set")

@@ -19,6 +19,7 @@ Picture: TypeAlias = Path | bytes
 """A picture file, or the bytes of one (benchmarks that ship pictures inside a table)."""
 
 _ROLES: dict[str, Role] = {"system": "system", "human": "user", "gpt": "assistant"}
+_SPEAKERS = {role: speaker for speaker, role in _ROLES.items()}
 FRAME_LABEL = "Frame-{}: "
 """How published checkpoints saw frames announced in training; other spellings exist only in evaluation code."""
 
@@ -122,8 +123,9 @@ class Conversation:
             if wanted and not any(slot in turn.text for turn in turns if turn.role == "user"):
                 turns[first] = Turn("user", f"{slot}\n{turns[first].text}")
         if turns and turns[-1].role != "assistant":
+            last = _SPEAKERS[turns[-1].role]
             raise InputError(
-                f"{source}: expected the last turn to be from gpt, got human; there is no answer to learn, add one"
+                f"{source}: expected the last turn to be from gpt, got {last}; there is no answer to learn, add one"
             )
         isolated = row.get("isolated", False)
         if not isinstance(isolated, bool):
@@ -190,7 +192,7 @@ def _read_turns(row: Any, source: str) -> list[Turn]:
     for position, entry in enumerate(entries):
         speaker = entry.get("from") if isinstance(entry, Mapping) else None
         text = entry.get("value") if isinstance(entry, Mapping) else None
-        if speaker not in _ROLES or not isinstance(text, str):
+        if not isinstance(speaker, str) or speaker not in _ROLES or not isinstance(text, str):
             raise InputError(
                 f"{source}: expected turn {position + 1} as {{'from': 'human' or 'gpt', 'value': text}}, got "
                 f"{str(entry)[:80]}; correct the row"
@@ -200,15 +202,27 @@ def _read_turns(row: Any, source: str) -> list[Turn]:
 
 
 def _read_media(row: Mapping[str, Any], root: Path, source: str) -> tuple[tuple[Picture, ...], Video | None]:
-    image = row.get("image") or ()
-    names = [image] if isinstance(image, str) else list(image)
-    if not all(isinstance(name, str) and name for name in names):
+    image = row.get("image") or []
+    names = [image] if isinstance(image, str) else image
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise InputError(
             f"{source}: expected `image` to be a path or a list of paths, got {str(image)[:60]}; correct it"
         )
     if names or not row.get("video"):
         return tuple(root / name for name in names), None
-    clip = row.get("clip")
-    if clip is not None and (not isinstance(clip, list) or len(clip) != 2 or not clip[0] < clip[1]):
+    video, clip = row["video"], row.get("clip")
+    if not isinstance(video, str):
+        raise InputError(f"{source}: expected `video` to be a path, got {str(video)[:60]}; correct the row")
+    if clip is not None and not _is_span(clip):
         raise InputError(f"{source}: expected `clip` as [start, end] in seconds, got {clip!r}; correct the row")
-    return (), Video(root / str(row["video"]), tuple(clip) if clip else None)
+    return (), Video(root / video, tuple(clip) if clip else None)
+
+
+def _is_span(clip: Any) -> bool:
+    """Whether this is [start, end] with two numbers in rising order."""
+    return (
+        isinstance(clip, list)
+        and len(clip) == 2
+        and all(isinstance(second, int | float) and not isinstance(second, bool) for second in clip)
+        and clip[0] < clip[1]
+    )

@@ -80,6 +80,8 @@ class InternVLProcessor:
         """
         from transformers import AutoTokenizer
 
+        import internvl.model  # noqa: F401  AutoTokenizer looks the model type of the folder up
+
         folder = Path(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         try:
@@ -173,9 +175,8 @@ class InternVLProcessor:
         computed exactly as if it were a row of its own.
         """
         pairs = [self.encode(pair.turns, counts) for pair in chat.split_pairs()]
-        end_id = self.tokenizer.convert_tokens_to_ids(IMAGE_END)
         first = pairs[0].input_ids
-        shared = len(first) - first[::-1].index(end_id)
+        shared = len(first) - first[::-1].index(self.context_id) + 1  # with the end token of the last picture
         ids, labels = list(first[:shared]), [IGNORE_INDEX] * shared
         positions, branches = list(range(shared)), [0] * shared
         for number, pair in enumerate(pairs, 1):

@@ -13,9 +13,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from internvl.conversation import Turn
 from internvl.model import InternVLChatConfig, InternVLChatModel
 from internvl.model.checkpoint import save_checkpoint
-from internvl.processor import InternVLProcessor, template_of
+from internvl.processor import InternVLProcessor
+from internvl.template import find_template
 from internvl.tiler import ImageTiler
 from internvl.tokens import IMAGE_CONTEXT, SPECIAL_TOKENS
 
@@ -87,7 +89,10 @@ def write_scratch_checkpoint(
         seed: of the weights.
         keys: further keys of config.json, such as `template`.
     """
-    tokenizer = train_tokenizer(texts)
+    template = find_template(keys.get("template", "Hermes-2")).with_system("Answer the questions.")
+    # The words around every turn are the most frequent of all: let them be tokens.
+    frame = template.render([Turn("user", ""), Turn("assistant", "")], training=True).text
+    tokenizer = train_tokenizer([*texts, *[frame] * 1000])
     sizes = {
         "vocab_size": len(tokenizer),
         "bos_token_id": None,
@@ -98,17 +103,17 @@ def write_scratch_checkpoint(
         "vision_config": VISION | (vision or {}),
         "llm_config": LANGUAGE | {"architectures": [architecture]} | sizes | (language or {}),
         "ps_version": "v2",
-        "template": "Hermes-2",
-        "system_message": "Answer the questions.",
+        "template": template.name,
+        "system_message": template.system,
         "max_dynamic_patch": 1,
         **keys,
     }
-    config = InternVLChatConfig(**values, image_context_token_id=tokenizer.convert_tokens_to_ids(IMAGE_CONTEXT))
+    config = InternVLChatConfig(**values, image_context_token_id=tokenizer.get_vocab()[IMAGE_CONTEXT])
     torch.manual_seed(seed)
     model = InternVLChatModel(config)
     processor = InternVLProcessor(
         tokenizer,
-        template_of(values),
+        template,
         ImageTiler(image_size=config.image_size),
         tokens_per_tile=config.tokens_per_tile,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from internvl.conversation import Picture
@@ -44,7 +44,7 @@ def open_picture(picture: Picture) -> Image.Image:
         raise MissingError(
             f"picture: expected a file, got {name}, which does not exist; check the root folder of its annotation file"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # damaged headers make PIL raise OverflowError, MemoryError, SyntaxError and others
         raise InputError(
             f"picture: expected a readable picture, got {name} ({type(error).__name__}); replace the file"
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from internvl.conversation import Video
@@ -22,7 +23,7 @@ def middle_frames(num_frames: int, length: int) -> list[int]:
         return []
     # The published code cuts evenly spaced floats to whole numbers and takes the middle of each part.
     edges = [int(k * length / count) for k in range(count + 1)]
-    frames = [(start + stop - 1) // 2 for start, stop in zip(edges, edges[1:], strict=False)]
+    frames = [(start + stop - 1) // 2 for start, stop in pairwise(edges)]
     return frames + [frames[-1]] * (num_frames - count)
 
 

@@ -13,7 +13,8 @@ usage() {
     cat <<'END'
 usage: sh shell/setup.sh [--print-python]
 
-Creates .venv in this checkout and installs the versions of constraints.txt into it (about 6 GB, 9 GB while installing; a few minutes).
+Creates .venv in this checkout and installs the versions of constraints.txt into it.
+That takes a few minutes and about 6 GB, 9 GB while it installs.
 A second call does nothing while pyproject.toml, constraints.txt and the checkout's place are unchanged.
 No NVIDIA GPU is needed.
 
@@ -39,7 +40,7 @@ fail() {
 }
 
 # Sets state (ok, bare, old), version and base for a candidate; false when it does not run at all, as the shims of
-# version managers may do. base is the interpreter outside every virtual environment: .venv must not be made from itself.
+# version managers may do. base is the interpreter outside every virtual environment: .venv cannot be made from itself.
 inspect() {
     answer=$("$1" -c '
 import os, sys
@@ -192,9 +193,10 @@ check_disk() {
 }
 
 report_failure() {
-    # The last lines without addresses: they may hold names, or even passwords, that do not belong into a shared log.
-    tail -n 6 "$log" | sed -e 's#[a-zA-Z+]*://[^ ]*#<address>#g' -e "s#host='[^']*'#host=<host>#g" \
-        -e "s#resolve '[^']*'#resolve <host>#g" -e 's/^/    /' >&2
+    # Without addresses: they may hold names, or even passwords, that do not belong into a shared log.
+    { grep -E 'ERROR|WARNING' "$log" || cat "$log"; } | tail -n 6 | sed -e 's/^ */    /' \
+        -e 's#[a-zA-Z+]*://[^ ]*#<address>#g' -e "s#host='[^']*'#host=<host>#g" -e "s#resolve '[^']*'#resolve <host>#g" \
+        -e 's#located at [^ ]*#located at <host>#g' -e 's#--trusted-host [^ ]*#--trusted-host <host>#g' >&2
     if grep -q 'No space left on device' "$log"; then
         fail "disk: expected room for $1, got 'No space left on device'; free some, also for TMPDIR and pip's cache"
     fi

@@ -63,7 +63,9 @@ def load_family(path: Path) -> dict[str, Any]:
     """Read a family's JSON once per process; tests share the result and must not change it."""
     family = json.loads(path.read_text(encoding="utf-8"), object_hook=_decode_number)
     if not isinstance(family, dict) or not isinstance(family.get("cases"), list):
-        raise ValueError(f"{path}: expected an object with a list 'cases', got something else; see the README beside it")
+        raise ValueError(
+            f"{path}: expected an object with a list 'cases', got something else; see the README beside it"
+        )
     return family
 
 
@@ -101,4 +103,6 @@ def tabulate(results: Iterable[tuple[str, str, str]]) -> list[str]:
     rows: list[tuple[str, Sequence[object]]] = [("family", _COLUMNS)]
     rows += [(name, tuple(counts[name].values())) for name in sorted(counts)]
     lines = [name.ljust(width) + "".join(f"{cell!s:>9}" for cell in cells) for name, cells in rows]
-    return lines + [f"{name.ljust(width)}  {state}" for name, state in sorted(states.items(), key=lambda row: row[::-1])]
+    return lines + [
+        f"{name.ljust(width)}  {state}" for name, state in sorted(states.items(), key=lambda row: row[::-1])
+    ]

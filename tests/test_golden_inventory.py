@@ -36,4 +36,6 @@ def test_golden_entry_has_cases_and_a_test(
 
 def test_no_planned_family_has_a_test(implemented_families: frozenset[str]) -> None:
     stale = sorted(golden.PLANNED & implemented_families)
-    assert not stale, f"tests/golden_families.py: expected PLANNED without implemented families, got {stale}; remove them"
+    assert not stale, (
+        f"tests/golden_families.py: expected PLANNED without implemented families, got {stale}; remove them"
+    )

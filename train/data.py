@@ -85,7 +85,7 @@ class SFTDataModule(L.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Take the processor of the module's checkpoint."""
-        module = self.trainer.lightning_module  # type: ignore[union-attr]
+        module: Any = self.trainer.lightning_module  # type: ignore[union-attr]
         self.processor = InternVLProcessor.from_pretrained(
             module.pretrained,
             template=module.template,

@@ -73,7 +73,7 @@ class SFTModule(L.LightningModule):
             raise InputError(batch["error"])
         loss = self.model(**batch, all_logits=False).loss
         self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
-        return loss  # type: ignore[no-any-return]
+        return loss
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

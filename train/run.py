@@ -33,9 +33,7 @@ def fit(config: FinetuneConfig) -> Path:
     on_gpu = torch.cuda.is_available()
     devices = config.devices if config.devices != "auto" else (torch.cuda.device_count() if on_gpu else 1)
     if on_gpu and devices > torch.cuda.device_count():
-        raise InputError(
-            f"devices: expected at most {torch.cuda.device_count()}, got {devices}; lower --devices"
-        )
+        raise InputError(f"devices: expected at most {torch.cuda.device_count()}, got {devices}; lower --devices")
     accumulation = config.accumulation(devices)
     _quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -50,7 +48,7 @@ def fit(config: FinetuneConfig) -> Path:
     data.mixture.check()
     module = SFTModule(config.model, config.optim)
     checkpoint = _prepare_folder(folder, config)
-    throughput = ThroughputCallback()
+    throughput = ThroughputCallback(config.log_steps)
     shows_bar = sys.stderr.isatty()
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
@@ -133,7 +131,9 @@ def _precision(choice: str, on_gpu: bool) -> str:
 
 
 def _explain(config: FinetuneConfig, data: SFTDataModule, devices: int, accumulation: int, start: Path | None) -> None:
-    names = ", ".join(f"{source.name} ({len(file)})" for source, file in zip(data.mixture.sources, data.mixture.files, strict=True))
+    names = ", ".join(
+        f"{source.name} ({len(file)})" for source, file in zip(data.mixture.sources, data.mixture.files, strict=True)
+    )
     print(f"data: {len(data.mixture)} rows: {names}")
     print(
         f"batch: {config.batch_size} = {config.per_device_batch_size} per device x {devices} devices x "

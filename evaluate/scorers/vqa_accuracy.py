@@ -15,10 +15,9 @@ from functools import lru_cache
 from evaluate.scorer import MeanScorer
 
 # The tables and the rules of `normalize` are those of GT-Vision-Lab/VQA, vqaEval.py, at commit a013f00.
-PUNCTUATION = frozenset(";/[]\"{}()=+\\_-><@`,?!")
+PUNCTUATION = frozenset(';/[]"{}()=+\\_-><@`,?!')
 NUMBER_WORDS = {"none": "0", "zero": "0"} | {
-    word: str(number)
-    for number, word in enumerate("one two three four five six seven eight nine ten".split(), start=1)
+    word: str(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), start=1)
 }
 ARTICLES = frozenset({"a", "an", "the"})
 
@@ -179,7 +178,9 @@ def vqa_accuracy(protocol: str = "internvl-v1.2") -> MeanScorer:
         ValueError: the protocol is unknown.
     """
     if protocol not in RULES:
-        raise ValueError(f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; take the one of the number you compare with")
+        raise ValueError(
+            f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; take the one of the number you compare with"
+        )
     return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups)
 
 

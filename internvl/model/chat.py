@@ -32,7 +32,7 @@ class InternVLChatModel(PreTrainedModel):
     base_model_prefix = ""
     main_input_name = "input_ids"
     supports_gradient_checkpointing = True
-    _no_split_modules = ["VisionLayer", "LlamaDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"]
+    _no_split_modules = ["VisionLayer", "LlamaDecoderLayer", "Qwen2DecoderLayer", "Qwen3DecoderLayer"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_flash_attn = True
 
@@ -118,6 +118,10 @@ class InternVLChatModel(PreTrainedModel):
             position_ids = (attention_mask.long().cumsum(1) - 1).masked_fill(attention_mask == 0, 1)
         if branch_ids is not None:
             attention_mask = branch_mask(branch_ids, attention_mask)
+            used = self.config.llm_config._attn_implementation
+            if used != "sdpa":
+                # The others read a mask of pairs as numbers or as padding, and would mix the branches in silence.
+                raise InputError(f"isolated rows: expected attention sdpa, got {used}; load the model with sdpa")
         inputs = {"inputs_embeds": embeds_BLC, "attention_mask": attention_mask, "position_ids": position_ids}
         if labels is None or all_logits or self.config.llm_config.model_type not in _PLAIN_HEADS:
             logits = self.language_model(**inputs, use_cache=False).logits

@@ -46,7 +46,7 @@ def load_model(
     config.vision_config.drop_path_rate = drop_path_rate
     try:
         if _stores_internlm2(folder):
-            model = _load_internlm2(folder, config, dtype)
+            model = _load_internlm2(folder, config, dtype=dtype, **kwargs)
         else:
             loaded: Any = InternVLChatModel.from_pretrained(
                 folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True, **kwargs
@@ -109,19 +109,18 @@ def _context_id(folder: Path) -> int:
 def _stores_internlm2(folder: Path) -> bool:
     for file in weight_files(folder):
         with safe_open(file, framework="pt") as tensors:
-            if any(".attention.wqkv." in name for name in tensors.keys()):
+            if any(".attention.wqkv." in name for name in tensors.keys()):  # noqa: SIM118 - no mapping
                 return True
     return False
 
 
-def _load_internlm2(folder: Path, config: InternVLChatConfig, dtype: torch.dtype) -> InternVLChatModel:
+def _load_internlm2(folder: Path, config: InternVLChatConfig, **kwargs: Any) -> InternVLChatModel:
     state: dict[str, torch.Tensor] = {}
     for file in weight_files(folder):
         with safe_open(file, framework="pt") as tensors:
-            state |= {name: tensors.get_tensor(name) for name in tensors.keys()}
+            state |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
     assert is_internlm2(state)
-    model = InternVLChatModel(config)
-    model.to(dtype=dtype)
+    model: InternVLChatModel = InternVLChatModel._from_config(config, **kwargs)
     converted = to_llama(
         state,
         num_heads=config.llm_config.num_attention_heads,

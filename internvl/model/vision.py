@@ -153,7 +153,7 @@ class InternVisionModel(PreTrainedModel):
     config_class = InternVisionConfig
     base_model_prefix = "vision_model"
     main_input_name = "pixel_values"
-    _no_split_modules = ["VisionLayer"]
+    _no_split_modules = ["VisionLayer"]  # noqa: RUF012 - the base class declares it
     _supports_sdpa = True
     _supports_flash_attn = True
 

@@ -11,7 +11,8 @@ import lightning as L
 class ThroughputCallback(L.Callback):
     """Counts real tokens and real tiles only; padding and blank tiles are no work done."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int) -> None:
+        self.every = every
         self.samples = self.tokens = self.tiles = 0
         self.begin = 0.0
         self.rates: dict[str, float] = {}
@@ -19,7 +20,9 @@ class ThroughputCallback(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.begin = time.perf_counter()
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         if "error" not in batch:
             self.samples += len(batch["input_ids"])
             self.tokens += int(batch["attention_mask"].sum())
@@ -29,7 +32,7 @@ class ThroughputCallback(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not stepped or trainer.global_step % trainer.log_every_n_steps:
+        if not stepped or trainer.global_step % self.every:
             return
         seconds = time.perf_counter() - self.begin
         # Every rank has the same number of samples; tokens and tiles differ little, and a sum would cost a collective.

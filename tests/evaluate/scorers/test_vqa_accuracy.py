@@ -26,7 +26,22 @@ from evaluate.scorers.vqa_accuracy import (
     vqa_accuracy,
 )
 
-WORDS = ["red", "Red", "the red", "red.", "t-shirt", "1,000 - 2", "none", "0", "dont", "", " a ", "café", "答案", "Joe's?"]
+WORDS = [
+    "red",
+    "Red",
+    "the red",
+    "red.",
+    "t-shirt",
+    "1,000 - 2",
+    "none",
+    "0",
+    "dont",
+    "",
+    " a ",
+    "café",
+    "答案",
+    "Joe's?",
+]
 
 
 def read_target(sample: dict[str, Any]) -> VQATarget:
@@ -200,7 +215,9 @@ def test_types_are_reported_only_where_a_question_has_one() -> None:
 
 
 def test_unknown_protocol_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="protocol: expected one of internvl-v1.2, official, internvl-later, got 'm4c'"):
+    with pytest.raises(
+        ValueError, match="protocol: expected one of internvl-v1.2, official, internvl-later, got 'm4c'"
+    ):
         vqa_accuracy("m4c")
 
 

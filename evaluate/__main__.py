@@ -1,0 +1,134 @@
+"""`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from evaluate.benchmark import Benchmark, find, list_benchmarks
+from evaluate.predictor import describe
+from evaluate.run import Run, predict, score, withhold_pictures
+from internvl.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, with the closest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the mistake and exit with 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        hint = "see sh evaluate.sh --help"
+        if message.startswith("unrecognized"):
+            close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
+            hint = f"did you mean {close[0]}?" if close else hint
+            message = f"expected a known option, got {unknown}"
+        print(f"error: option: {message}; {hint}", file=sys.stderr)
+        sys.exit(2)
+
+
+def build_parser() -> Parser:
+    """The command line."""
+    parser = Parser(
+        prog="sh evaluate.sh",
+        description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("model", nargs="?", help="checkpoint folder, or adapter:argument (fake:yes)")
+    parser.add_argument("benchmarks", nargs="?", help="names or groups, separated by commas, or all")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
+    parser.add_argument(
+        "--devices", default="auto", metavar="N", help="GPUs, or CPU processes (default: all GPUs, or 1)"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="prompts per forward (default 32)")
+    parser.add_argument(
+        "--num-workers", type=int, default=1, metavar="N", help="processes that prepare prompts, per device"
+    )
+    parser.add_argument("--num-beams", type=int, metavar="N", help="beams instead of the benchmark's own setting")
+    parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
+    parser.add_argument(
+        "--root", type=Path, default=Path(), metavar="DIR", help="folder that data/ and playground/ lie in"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("results"), metavar="DIR", help="where results go (results/)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="delete stored predictions of this run and start anew")
+    parser.add_argument("--predict-only", action="store_true", help="store predictions, score later")
+    parser.add_argument("--score-only", action="store_true", help="score stored predictions; needs no GPU")
+    parser.add_argument("--allow-size", action="store_true", help="accept another number of samples than published")
+    parser.add_argument(
+        "--benchmark", type=Path, action="append", default=[], metavar="FILE", help="a benchmark file of yours"
+    )
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; 2 is a mistake that the message explains."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        if options.list:
+            print_list(options.benchmark)
+            return 0
+        if options.model is None or options.benchmarks is None:
+            parser.error("expected <model> and <benchmark>, got fewer")
+        runs = prepare(options)
+        if not options.score_only:
+            for run, _ in runs:
+                predict(run, devices=options.devices, batch_size=options.batch_size, num_workers=options.num_workers)
+        if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            for run, clusters in runs:
+                report = score(run, clusters)
+                print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
+    """Every check that needs no model: names, data, model files, and whether stored results belong to this run."""
+    benchmarks: list[Benchmark] = find(options.benchmarks, options.benchmark)
+    if options.batch_size < 1 or (options.devices != "auto" and not options.devices.isdecimal()):
+        raise InputError(
+            f"--devices and --batch-size: expected numbers above zero, got {options.devices} and "
+            f"{options.batch_size}; correct them"
+        )
+    info = describe(options.model)
+    runs = []
+    for benchmark in benchmarks:
+        if options.allow_size:
+            benchmark = replace(benchmark, size=None)
+        samples = benchmark.load(options.root)
+        generation = benchmark.generation
+        if options.num_beams:
+            generation = replace(generation, num_beams=options.num_beams)
+        clusters = [sample.cluster for sample in samples]
+        if options.blind:
+            samples = withhold_pictures(samples)
+        name = benchmark.name + ("-blind" if options.blind else "")
+        run = Run(benchmark, options.model, info, samples, generation, options.output / info.name / name, options.blind)
+        # Processes that Lightning starts run this again; only the first may delete.
+        run.open(options.fresh and "LOCAL_RANK" not in os.environ)
+        runs.append((run, clusters))
+    return runs
+
+
+def print_list(extra: list[Path]) -> None:
+    """Name, headline metric, size and protocol of every benchmark."""
+    rows = [
+        (b.name, b.metric, str(b.size or "any"), b.protocol, ",".join(b.groups))
+        for b in list_benchmarks(extra).values()
+    ]
+    head = ("benchmark", "metric", "samples", "protocol", "groups")
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

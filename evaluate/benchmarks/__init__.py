@@ -1,0 +1,1 @@
+"""One file per family of benchmarks; each ends with its list BENCHMARKS."""

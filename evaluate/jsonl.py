@@ -1,0 +1,37 @@
+"""Reading JSON and JSONL data files, with errors that name file, line and rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from internvl.errors import InputError
+
+
+def read_rows(path: Path, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`file:line` and the object of every line; each must have the keys."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path}:{number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{where}: expected JSON, got {error}; get the file again") from None
+            missing = [key for key in keys if not isinstance(row, dict) or key not in row]
+            if missing:
+                raise InputError(
+                    f"{where}: expected the keys {', '.join(keys)}, got no {missing[0]}; get the file again"
+                )
+            yield where, row
+
+
+def read_json(path: Path) -> Any:
+    """A whole JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, got {error}; get the file again") from None

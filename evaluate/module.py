@@ -1,0 +1,58 @@
+"""PredictModule: a predictor under Lightning's predict loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from evaluate.data import Item
+from evaluate.predictor import Predictor, load_predictor
+from evaluate.records import PartWriter
+from evaluate.sample import Generation, Prediction
+
+
+class PredictModule(L.LightningModule):
+    """Answers batches and appends the answers to this rank's part file.
+
+    Args:
+        spec: the predictor, loaded on this rank's device in `setup`.
+        generation: how answers are generated.
+        folder: of the run.
+    """
+
+    def __init__(self, spec: str, generation: Generation, folder: Path) -> None:
+        super().__init__()
+        self.spec = spec
+        self.generation = generation
+        self.folder = folder
+
+    def setup(self, stage: str) -> None:
+        """Load the predictor; kept out of Lightning's sight, which would move a model that manages its own devices."""
+        self.__dict__["predictor"] = load_predictor(self.spec, self.trainer.strategy.root_device)
+        self.__dict__["writer"] = PartWriter(self.folder, self.trainer.global_rank)
+
+    def predict_step(self, batch: list[Item], batch_idx: int) -> None:
+        """Answer what could be prepared, record the rest as errors."""
+        predictor: Predictor = self.__dict__["predictor"]
+        prepared = [item for _, item, error in batch if error is None]
+        texts = iter(predictor.generate(prepared, self.generation) if prepared else [])
+        records = [
+            Prediction(name, next(texts)) if error is None else Prediction(name, "", error) for name, _, error in batch
+        ]
+        self.__dict__["writer"].write(records)
+
+    def teardown(self, stage: str) -> None:
+        """Close the part file."""
+        self.__dict__["writer"].close()
+
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """The predictor moves what it needs."""
+        return batch
+
+    @property
+    def predictor(self) -> Predictor:
+        """The loaded predictor."""
+        loaded: Predictor = self.__dict__["predictor"]
+        return loaded

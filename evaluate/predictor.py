@@ -1,0 +1,69 @@
+"""What a predictor is, and how one is found: a checkpoint folder, or `adapter:argument` for a file in `predictors/`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from evaluate.sample import Generation
+from internvl.conversation import Conversation
+from internvl.errors import InputError
+
+
+class Predictor(Protocol):
+    """Something that answers.
+
+    `processor` runs in worker processes and must pickle; `generate` runs where the model is.
+    """
+
+    def processor(self, chat: Conversation) -> Any:
+        """Prepare one prompt; an InputError becomes the sample's error record."""
+
+    def generate(self, batch: Sequence[Any], generation: Generation) -> list[str]:
+        """One text per prepared prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorInfo:
+    """What is known before anything is loaded.
+
+    Attributes:
+        name: of the results folder.
+        fingerprint: changes when the model does.
+    """
+
+    name: str
+    fingerprint: str
+
+
+def describe(spec: str) -> PredictorInfo:
+    """Check a predictor's files without loading it."""
+    adapter, argument = _find(spec)
+    info: PredictorInfo = adapter.describe(argument)
+    return info
+
+
+def load_predictor(spec: str, device: Any) -> Predictor:
+    """Load a predictor onto a device."""
+    adapter, argument = _find(spec)
+    predictor: Predictor = adapter.load(argument, device)
+    return predictor
+
+
+def _find(spec: str) -> tuple[ModuleType, str]:
+    folder = Path(__file__).parent / "predictors"
+    known = sorted(file.stem for file in folder.glob("[a-z]*.py"))
+    name, colon, argument = spec.partition(":")
+    if not colon or Path(spec).exists():
+        name, argument = "internvl", spec
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=2) or known
+        raise InputError(
+            f"model: expected a checkpoint folder or adapter:argument, got {spec!r}; adapters are {', '.join(close)}"
+        )
+    return importlib.import_module(f"evaluate.predictors.{name}"), argument

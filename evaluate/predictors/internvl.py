@@ -1,0 +1,74 @@
+"""InternVL-Chat checkpoints: exported folders and OpenGVLab folders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluate.predictor import PredictorInfo
+from evaluate.sample import Generation
+from internvl.conversation import Conversation
+from internvl.folder import check_folder, weight_files
+
+if TYPE_CHECKING:
+    from internvl.processor import Row
+
+_SAMPLE_BYTES = 1 << 16
+
+
+class InternVLPredictor:
+    """A checkpoint on one device: bf16 where the GPU has it, float32 on the CPU."""
+
+    def __init__(self, folder: Path, device: Any) -> None:
+        import torch
+        from transformers.utils import logging
+
+        from internvl.model import load_model
+        from internvl.processor import InternVLProcessor
+
+        logging.disable_progress_bar()
+        self.prepare = InternVLProcessor.from_pretrained(folder)
+        self.device = torch.device(device)
+        dtype = torch.bfloat16 if self.device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        self.model = load_model(folder, dtype=dtype).eval()
+        torch.nn.Module.to(self.model, self.device)
+
+    def processor(self, chat: Conversation) -> Row:
+        """The prompt with an open reply."""
+        return self.prepare(chat)
+
+    def generate(self, batch: Sequence[Row], generation: Generation) -> list[str]:
+        """Greedy or beam search on a left-padded batch."""
+        from internvl.collate import collate
+
+        inputs = collate(batch, pad_id=self.prepare.pad_id, side="left")
+        del inputs["position_ids"]  # `generate` counts real tokens itself
+        new_tokens = self.model.generate(
+            **{name: value.to(self.device) for name, value in inputs.items()},
+            **generation.options(),
+            eos_token_id=self.prepare.stop_id,
+            pad_token_id=self.prepare.pad_id,
+        )
+        return [self.prepare.decode(row) for row in new_tokens.tolist()]
+
+
+def describe(argument: str) -> PredictorInfo:
+    """Check the folder; the name is its last parts, as in the published result files."""
+    folder = check_folder(argument)
+    parts = [part for part in folder.resolve().parts[-2:] if part not in ("export", "work_dirs", "pretrained", "/")]
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for file in weight_files(folder):
+        # Header, end and size: enough to notice other weights, without reading 80 GB.
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            digest.update(f"{file.name} {size}".encode() + stream.read(_SAMPLE_BYTES))
+            stream.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(stream.read())
+    return PredictorInfo("_".join(parts) or folder.resolve().name, digest.hexdigest()[:16])
+
+
+def load(argument: str, device: Any) -> InternVLPredictor:
+    """Load the checkpoint onto the device."""
+    return InternVLPredictor(check_folder(argument), device)

@@ -1,0 +1,62 @@
+"""What a run says in the end: numbers with their counts, interval and settings, as JSON, and one line on the screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of one benchmark.
+
+    Attributes:
+        benchmark: its name; baselines have one of their own (`quickstart-blind`).
+        protocol: whose prompts and rules.
+        model: name of the predictor.
+        primary: the headline metric.
+        metrics: all numbers by name.
+        interval: 95 % bounds of the headline metric, over pictures.
+        num_samples: samples of the benchmark.
+        num_errors: samples without an answer; they count as wrong.
+        num_unparsed: answers the rule could not read; they count as wrong.
+        settings: everything that can change the number.
+    """
+
+    benchmark: str
+    protocol: str
+    model: str
+    primary: str
+    metrics: Mapping[str, float]
+    interval: tuple[float, float] | None
+    num_samples: int
+    num_errors: int
+    num_unparsed: int
+    settings: Mapping[str, Any]
+
+    @property
+    def score(self) -> float:
+        """The headline number."""
+        return self.metrics[self.primary]
+
+    def write(self, folder: Path) -> None:
+        """Write `report.json`, whole or not at all."""
+        partial = folder / ".report.json.partial"
+        values = asdict(self) | {"score": self.score}
+        partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(folder / "report.json")
+
+    def line(self) -> str:
+        """The number with what must be known about it."""
+        bounds = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
+        counts = f"{self.num_samples} samples, {self.num_errors} errors, {self.num_unparsed} unparsed"
+        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {self.protocol})"
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """A written report."""
+    content: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,179 @@
+"""One run: the fingerprint that says what belongs together, predict, and score.
+
+Predict needs the model; score needs only the stored predictions and can be repeated anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluate.benchmark import Benchmark
+from evaluate.interval import bootstrap_interval
+from evaluate.predictor import PredictorInfo
+from evaluate.records import read_parts
+from evaluate.report import Report
+from evaluate.sample import Generation, Prediction, Sample
+from internvl.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A benchmark with a model.
+
+    Attributes:
+        benchmark: what is asked.
+        spec: the predictor as it was named.
+        info: the predictor's name and fingerprint.
+        samples: all samples, pictures withheld in a blind run.
+        generation: how answers are generated.
+        folder: where everything about this run lies.
+        blind: pictures are withheld.
+    """
+
+    benchmark: Benchmark
+    spec: str
+    info: PredictorInfo
+    samples: Sequence[Sample]
+    generation: Generation
+    folder: Path
+    blind: bool
+
+    @property
+    def name(self) -> str:
+        """The benchmark's name; a blind run has its own, so that its number is not mistaken."""
+        return self.benchmark.name + ("-blind" if self.blind else "")
+
+    def fingerprint(self) -> dict[str, str]:
+        """What must not change between two starts of the same run, each part by name."""
+        prompts = hashlib.sha256()
+        for sample in self.samples:
+            turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
+            pictures = [str(p) if isinstance(p, Path) else hashlib.sha256(p).hexdigest() for p in sample.prompt.images]
+            prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
+        return {
+            "prompts": prompts.hexdigest()[:16],
+            "model": self.info.fingerprint,
+            "generation": json.dumps(asdict(self.generation), sort_keys=True),
+            "protocol": self.benchmark.protocol,
+        }
+
+    def open(self, fresh: bool) -> None:
+        """Make the folder, or check that it belongs to this very run.
+
+        Raises:
+            InputError: the folder holds another run, with what differs and the remedy.
+        """
+        if fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, now = self.folder / "run.json", self.fingerprint()
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            changed = [part for part, value in now.items() if stored.get(part) != value]
+            if changed:
+                raise InputError(
+                    f"{self.folder}: expected the {' and '.join(changed)} of the run that lies there, got others; "
+                    "start anew with --fresh or choose another --output"
+                )
+        else:
+            partial = self.folder / ".run.json.partial"
+            partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+            partial.replace(path)
+
+    def todo(self) -> list[Sample]:
+        """Samples that have no stored prediction yet."""
+        done = read_parts(self.folder)
+        return [sample for sample in self.samples if sample.id not in done]
+
+
+def withhold_pictures(samples: Sequence[Sample]) -> list[Sample]:
+    """The same questions without pictures."""
+    return [Sample(s.id, s.prompt.without_pictures(), s.target, s.info) for s in samples]
+
+
+def predict(run: Run, *, devices: int | str, batch_size: int, num_workers: int) -> None:
+    """Answer what is left, on all devices."""
+    from evaluate.launch import predict_with_lightning
+
+    predict_with_lightning(run, devices=devices, batch_size=batch_size, num_workers=num_workers)
+
+
+def score(run: Run, clusters: Sequence[str]) -> Report | None:
+    """Score stored predictions; writes the report and one record per sample.
+
+    Returns:
+        The report; None where only a test server can score (the submission file is written).
+
+    Raises:
+        InputError: predictions are missing; no number is made from a part of a benchmark.
+    """
+    stored = read_parts(run.folder)
+    missing = [sample.id for sample in run.samples if sample.id not in stored]
+    if missing:
+        raise InputError(
+            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got {len(run.samples) - len(missing)} "
+            f"(missing: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); run the same command again"
+        )
+    predictions = [stored[sample.id] for sample in run.samples]
+    run.benchmark.submission(predictions, run.samples, run.folder)
+    scorer = run.benchmark.scorer()
+    if scorer is None:
+        return None
+    scores = scorer([p.text for p in predictions], [s.target for s in run.samples])
+    report = Report(
+        benchmark=run.name,
+        protocol=run.benchmark.protocol,
+        model=run.info.name,
+        primary=scorer.primary,
+        metrics=scores.metrics,
+        interval=bootstrap_interval(scores.samples, clusters),
+        num_samples=len(run.samples),
+        num_errors=sum(p.error is not None for p in predictions),
+        num_unparsed=scores.num_unparsed,
+        settings=run.fingerprint() | {"scorer": scorer.name, "versions": _versions()},
+    )
+    _write_samples(run, predictions, scores.samples)
+    report.write(run.folder)
+    return report
+
+
+def _write_samples(run: Run, predictions: Sequence[Prediction], values: Sequence[float | None]) -> None:
+    lines = []
+    for sample, prediction, value in zip(run.samples, predictions, values, strict=True):
+        record = {
+            "id": sample.id,
+            "prompt": sample.prompt.turns[-1].text,
+            "images": [str(p) if isinstance(p, Path) else f"<{len(p)} bytes>" for p in sample.prompt.images],
+            "prediction": prediction.text,
+            "error": prediction.error,
+            "target": sample.target,
+            "score": value,
+            **sample.info,
+        }
+        lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
+    (run.folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Targets are small dataclasses."""
+    return asdict(value)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from internvl import __version__
+
+    found = {"internvl-lightning": __version__}
+    for package in ("torch", "transformers", "lightning"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

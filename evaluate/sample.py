@@ -1,0 +1,65 @@
+"""The vocabulary of evaluation: a sample, a prediction, and how answers are generated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from internvl.conversation import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question of a benchmark.
+
+    Attributes:
+        id: unique inside the benchmark.
+        prompt: what the model is asked.
+        target: what the scorer compares the answer with; None where only a test server knows.
+        info: further fields for submission files and breakdowns.
+    """
+
+    id: str
+    prompt: Conversation
+    target: Any = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> str:
+        """Samples of one cluster share their pictures and are not independent."""
+        return "|".join(str(picture) for picture in self.prompt.images) or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer, or the reason why there is none."""
+
+    id: str
+    text: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How answers are generated; greedy unless the temperature is above zero."""
+
+    max_new_tokens: int = 10
+    min_new_tokens: int = 1
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    temperature: float = 0.0
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of transformers' `generate`; those without effect are left out, it warns of them."""
+        options: dict[str, Any] = {
+            "max_new_tokens": self.max_new_tokens,
+            "min_new_tokens": self.min_new_tokens,
+            "num_beams": self.num_beams,
+            "do_sample": self.temperature > 0,
+        }
+        if self.num_beams > 1:
+            options["length_penalty"] = self.length_penalty
+        if self.temperature > 0:
+            options["temperature"] = self.temperature
+        return options

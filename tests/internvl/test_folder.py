@@ -1,0 +1,93 @@
+"""Checkpoint folders as files: what counts as whole, and what is said about one that is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from internvl.folder import check_folder, weight_files
+
+
+def write_folder(folder: Path, *, shards: tuple[str, ...] = ()) -> Path:
+    """The files of a checkpoint, empty where their content does not matter here."""
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "internvl_chat"}')
+    (folder / "tokenizer_config.json").touch()
+    for name in shards or ("model.safetensors",):
+        (folder / name).touch()
+    if shards:
+        # Several tensors per shard, so that every file is named more than once.
+        weight_map = {f"layer.{number}": shards[number % len(shards)] for number in range(2 * len(shards))}
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder
+
+
+def refuse(folder: Path, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        check_folder(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_folder_is_returned(tmp_path):
+    folder = write_folder(tmp_path / "model")
+    assert check_folder(str(folder)) == folder
+    assert weight_files(folder) == [folder / "model.safetensors"]
+
+
+def test_a_sharded_folder_names_every_file_once(tmp_path):
+    folder = write_folder(tmp_path / "model", shards=("b.safetensors", "a.safetensors"))
+    assert check_folder(folder) == folder
+    assert weight_files(folder) == [folder / "a.safetensors", folder / "b.safetensors"]
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    refuse(tmp_path / "lost", FileNotFoundError, r"^checkpoint: expected a folder, got .*lost, which does not exist")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "model.safetensors").touch()
+    refuse(tmp_path / "model.safetensors", FileNotFoundError, r"^checkpoint: expected a folder")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors"])
+def test_every_missing_file_is_named(name, tmp_path):
+    folder = write_folder(tmp_path / "model")
+    (folder / name).unlink()
+    refuse(folder, FileNotFoundError, rf"^checkpoint: expected {name} in .*; the folder is incomplete")
+
+
+def test_all_missing_files_are_named_at_once(tmp_path):
+    (tmp_path / "model").mkdir()
+    refuse(tmp_path / "model", FileNotFoundError, r"expected config.json, tokenizer_config.json, model.safetensors in")
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    folder = write_folder(tmp_path / "model", shards=("a.safetensors", "b.safetensors"))
+    (folder / "b.safetensors").unlink()
+    refuse(folder, FileNotFoundError, r"^checkpoint: expected b.safetensors in")
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"weight_map": []}'])
+def test_a_broken_index_is_named(content, tmp_path):
+    folder = write_folder(tmp_path / "model", shards=("a.safetensors",))
+    (folder / "model.safetensors.index.json").write_text(content)
+    refuse(folder, ValueError, r"^checkpoint: expected JSON with `weight_map` in .*index\.json; download it again")
+
+
+@pytest.mark.parametrize("content", ["", "{", "\n\n{'a': 1}"])
+def test_a_broken_config_is_named(content, tmp_path):
+    folder = write_folder(tmp_path / "model")
+    (folder / "config.json").write_text(content)
+    refuse(folder, ValueError, r"^checkpoint: expected JSON in .*config\.json, got .*; restore it")
+
+
+@pytest.mark.parametrize(
+    ("content", "got"), [("{}", "None"), ('{"model_type": "llava"}', "'llava'"), ("[]", "None"), ("3", "None")]
+)
+def test_another_kind_of_model_is_refused(content, got, tmp_path):
+    folder = write_folder(tmp_path / "model")
+    (folder / "config.json").write_text(content)
+    refuse(folder, ValueError, rf"^checkpoint: expected model_type internvl_chat in .*config\.json, got {got};")
