@@ -93,11 +93,7 @@ def main(arguments: list[str]) -> int:
 def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
     """Every check that needs no model: names, data, model files, and whether stored results belong to this run."""
     benchmarks: list[Benchmark] = find(options.benchmarks, options.benchmark)
-    if options.batch_size < 1 or (options.devices != "auto" and not options.devices.isdecimal()):
-        raise InputError(
-            f"--devices and --batch-size: expected numbers above zero, got {options.devices} and "
-            f"{options.batch_size}; correct them"
-        )
+    check_numbers(options)
     info = describe(options.model)
     runs = []
     for benchmark in benchmarks:
@@ -116,6 +112,20 @@ def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
         run.open(options.fresh and "LOCAL_RANK" not in os.environ)
         runs.append((run, clusters))
     return runs
+
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """Numbers that would fail late, and switches that do not go together."""
+    devices = "1" if options.devices == "auto" else options.devices
+    given = {"--devices": devices, "--batch-size": options.batch_size, "--num-beams": options.num_beams or 1}
+    for name, value in given.items():
+        if not str(value).isdecimal() or int(value) < 1:
+            raise InputError(f"{name}: expected a number above zero, got {value}; correct it")
+    if options.num_workers < 0:
+        raise InputError(f"--num-workers: expected zero or more, got {options.num_workers}; correct it")
+    if options.score_only and (options.fresh or options.predict_only):
+        other = "--fresh" if options.fresh else "--predict-only"
+        raise InputError(f"--score-only: expected no {other} beside it, got both; leave one of them out")
 
 
 def print_list(extra: list[Path]) -> None:

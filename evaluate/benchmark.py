@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Benchmark(ABC):
         protocol: whose prompts and rules these are; printed with every number.
         generation: the published generation settings.
         groups: names that run several benchmarks together.
+        preparation: the commands that get the data, run from the root folder; never run by themselves.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Benchmark(ABC):
     protocol: str = "internvl-v1.2"
     generation: Generation = Generation()
     groups: tuple[str, ...] = ()
+    preparation: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -73,7 +76,7 @@ class Benchmark(ABC):
                 )
         samples = list(self.samples(root))
         if not samples:
-            raise InputError(f"{self.name}: expected samples in {root / self.files[0]}, got none; get the file again")
+            raise InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
         seen: set[str] = set()
         for sample in samples:
             if sample.id in seen:
@@ -134,10 +137,12 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
 
 
 def _load_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own: `json.py` must not replace the module that is called so.
+    spec = importlib.util.spec_from_file_location(f"benchmark_file_{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise MissingError(f"--benchmark: expected a Python file, got {path}, which is none; check the path")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their own module up
     spec.loader.exec_module(module)
     if not hasattr(module, "BENCHMARKS"):
         raise InputError(f"--benchmark: expected a list BENCHMARKS in {path}, got none; see CONTRIBUTING.md")

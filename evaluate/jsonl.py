@@ -12,7 +12,7 @@ from internvl.errors import InputError
 
 def read_rows(path: Path, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """`file:line` and the object of every line; each must have the keys."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with path.open("rb") as file:  # bytes, so that only a line feed ends a line and bad ones have a number
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -39,7 +39,7 @@ class ScorerMetric(Metric):
     content: list[Tensor]
     lengths: list[Tensor]
 
-    def __init__(self, scorer: Scorer, revive: Callable[[Any], Any] = lambda target: target, **kwargs: Any) -> None:
+    def __init__(self, scorer: Scorer, revive: Callable[[Any], Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scorer = scorer
         self.revive = revive
@@ -72,7 +72,7 @@ class ScorerMetric(Metric):
         for length in lengths.tolist():
             text, wanted = json.loads(data[position : position + int(length)])
             predictions.append(text)
-            targets.append(self.revive(wanted))
+            targets.append(self.revive(wanted) if self.revive else wanted)
             position += int(length)
         # Gathered texts come rank by rank; a scorer must not depend on the order, and tests hold it to that.
         metrics = self.scorer(predictions, targets).metrics

@@ -15,7 +15,6 @@ _HOME = {
     "find_template": "internvl.template",
     "ImageTiler": "internvl.tiler",
     "InternVLProcessor": "internvl.processor",
-    "collate": "internvl.collate",
     "InternVLChatConfig": "internvl.model",
     "InternVLChatModel": "internvl.model",
     "InternVisionModel": "internvl.model",

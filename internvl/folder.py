@@ -28,7 +28,7 @@ def check_folder(folder: str | Path) -> Path:
     if index.is_file():
         try:
             shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"checkpoint: expected JSON with `weight_map` in {index}; download it again") from None
         missing += [shard for shard in shards if not (folder / shard).is_file()]
     elif not (folder / _SINGLE).is_file():
@@ -42,10 +42,11 @@ def check_folder(folder: str | Path) -> Path:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"checkpoint: expected JSON in {folder / 'config.json'}, got {error}; restore it") from None
-    if config.get("model_type") != MODEL_TYPE:
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    if model_type != MODEL_TYPE:
         raise InputError(
             f"checkpoint: expected model_type {MODEL_TYPE} in {folder / 'config.json'}, got "
-            f"{config.get('model_type')!r}; use a checkpoint of the InternVL-Chat family"
+            f"{model_type!r}; use a checkpoint of the InternVL-Chat family"
         )
     return folder
 

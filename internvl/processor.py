@@ -78,19 +78,9 @@ class InternVLProcessor:
             max_length: longest permitted row.
             tiling: fields of `ImageTiler` that replace the checkpoint's.
         """
-        from transformers import AutoTokenizer
-
-        import internvl.model  # noqa: F401  AutoTokenizer looks the model type of the folder up
-
         folder = Path(folder)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: "
-                f"{str(error).splitlines()[0][:120]}; copy them there from the original checkpoint"
-            ) from None
+        tokenizer = read_tokenizer(folder)
         size = config.get("force_image_size") or config["vision_config"].get("image_size", 448)
         ratio = config.get("downsample_ratio", 0.5)
         tiler = ImageTiler(
@@ -220,6 +210,25 @@ class InternVLProcessor:
                 "raise the maximum length or remove the sample"
             )
         return row
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint folder.
+
+    Raises:
+        ValueError: files are missing or broken; names the folder.
+    """
+    from transformers import AutoTokenizer
+
+    import internvl.model  # noqa: F401  AutoTokenizer looks the model type of the folder up
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the parser in Rust raises nothing more special
+        raise InputError(
+            f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: "
+            f"{str(error).partition(chr(10))[0][:120]}; copy them there from the original checkpoint"
+        ) from None
 
 
 def template_of(config: Mapping[str, Any]) -> ChatTemplate:

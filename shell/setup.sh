@@ -195,8 +195,9 @@ check_disk() {
 report_failure() {
     # Without addresses: they may hold names, or even passwords, that do not belong into a shared log.
     { grep -E 'ERROR|WARNING' "$log" || cat "$log"; } | tail -n 6 | sed -e 's/^ */    /' \
-        -e 's#[a-zA-Z+]*://[^ ]*#<address>#g' -e "s#host='[^']*'#host=<host>#g" -e "s#resolve '[^']*'#resolve <host>#g" \
-        -e 's#located at [^ ]*#located at <host>#g' -e 's#--trusted-host [^ ]*#--trusted-host <host>#g' >&2
+        -e 's#[a-zA-Z+]*://[^ ]*#<address>#g' -e "s#host='[^']*'#host=<host>#g" \
+        -e "s#resolve '[^']*'#resolve <host>#g" -e 's#located at [^ ]*#located at <host>#g' \
+        -e 's#--trusted-host [^ ]*#--trusted-host <host>#g' >&2
     if grep -q 'No space left on device' "$log"; then
         fail "disk: expected room for $1, got 'No space left on device'; free some, also for TMPDIR and pip's cache"
     fi

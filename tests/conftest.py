@@ -1,7 +1,7 @@
 """Golden tests: one marker turns the stored outputs of an original implementation into one test per stored case.
 
-Write `@pytest.mark.golden("vqa_accuracy", kind="normalize")` over a test with the argument `case` (a dict of the JSON, or
-a folder), or with the argument `family` (the whole JSON, one test). `--golden-dir DIR` runs the same tests on another set.
+Write `@pytest.mark.golden("vqa_accuracy", kind="normalize")` over a test with the argument `case` (a dict of the JSON,
+or a folder), or with the argument `family` (the whole JSON, one test). `--golden-dir DIR` runs them on another set.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Golden families: which ones wait for their code, how one is found and read, and how a run reports them.
 
-A family is `NAME.json` with stored outputs of an original implementation, or a folder `NAME/` with one sub-folder per case.
+A family is `NAME.json` with stored outputs of an original implementation, or a folder `NAME/` with a folder per case.
 The implemented families are nowhere listed: they are the names in the `golden` markers of the collected tests.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def find_family(folder: Path, family: str) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_family(path: Path) -> dict[str, Any]:
     """Read a family's JSON once per process; tests share the result and must not change it."""
     family = json.loads(path.read_text(encoding="utf-8"), object_hook=_decode_number)

@@ -67,6 +67,14 @@ class SFTModule(L.LightningModule):
                     getattr(self.model, name).eval()
         return self
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count the finished steps in the forward passes of this run; the run before may have needed more or fewer."""
+        passes = checkpoint["global_step"] * self.trainer.accumulate_grad_batches
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            # Checkpoints are written when a pass is processed but not yet completed.
+            counts.update(ready=passes, started=passes, processed=passes, completed=passes - 1)
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The mean loss over the answer tokens of the batch."""
         if "error" in batch:

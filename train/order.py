@@ -47,7 +47,8 @@ class RunOrder(Sampler[list[int]]):
         self.start = start
 
     def __len__(self) -> int:
-        return max(0, self.num_steps - self.start) * (self.batch_size // (self.per_device * self.world))
+        """Batches of the whole run: Lightning counts those before `start` as done."""
+        return self.num_steps * (self.batch_size // (self.per_device * self.world))
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch, shuffled = -1, torch.empty(0, dtype=torch.long)

@@ -47,4 +47,11 @@ class Quickstart(Benchmark):
         return exact_match()
 
 
-BENCHMARKS = [Quickstart("quickstart", protocol="quickstart", generation=Generation(max_new_tokens=8))]
+BENCHMARKS = [
+    Quickstart(
+        "quickstart",
+        protocol="quickstart",
+        generation=Generation(max_new_tokens=8),
+        preparation=("python -m internvl quickstart",),
+    ),
+]

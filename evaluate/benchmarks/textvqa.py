@@ -18,6 +18,7 @@ from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+_CONVERTED = "https://ofasys-wlcb.oss-cn-wulanchabu.aliyuncs.com/Qwen-VL/evaluation/textvqa"
 PROMPT = "Answer the question using a single word or phrase."
 
 
@@ -40,6 +41,8 @@ class TextVQA(Benchmark):
         targets = read_vqa_targets(root / self.annotations)
         samples = []
         for where, row in read_rows(root / self.questions, "image", "question", "question_id"):
+            if not isinstance(row["question"], str) or not isinstance(row["image"], str):
+                raise InputError(f"{where}: expected texts as question and image, got others; get the file again")
             key = str(row["question_id"])
             if key not in targets:
                 raise InputError(
@@ -77,18 +80,34 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
     if not isinstance(rows, list):
         raise InputError(f"{path}: expected an object with `annotations`, got none; get the file again")
     targets = {}
-    for row in rows:
-        answers = tuple(str(answer["answer"]) for answer in row.get("answers", ()))
+    for number, row in enumerate(rows, 1):
+        try:
+            key, answers = str(row["question_id"]), tuple(str(answer["answer"]) for answer in row["answers"])
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{path}: expected `question_id` and `answers` in annotation {number}, got {str(row)[:80]}; "
+                "get the file again"
+            ) from None
         if len(answers) != 10:
             raise InputError(
-                f"{path}: expected ten answers for question {row.get('question_id')}, got {len(answers)}; "
-                "get the file again"
+                f"{path}: expected ten answers for question {key}, got {len(answers)}; get the file again"
             )
         kinds = (row.get("question_type", ""), row.get("answer_type", ""))
-        targets[str(row["question_id"])] = VQATarget(answers, *kinds)
+        targets[key] = VQATarget(answers, *kinds)
     return targets
 
 
 BENCHMARKS = [
-    TextVQA("vqa-textvqa-val", size=5000, generation=Generation(max_new_tokens=10), groups=("vqa",)),
+    TextVQA(
+        "vqa-textvqa-val",
+        size=5000,
+        generation=Generation(max_new_tokens=10),
+        groups=("vqa",),
+        preparation=(
+            "mkdir -p data/textvqa && cd data/textvqa",
+            "wget https://dl.fbaipublicfiles.com/textvqa/images/train_val_images.zip && unzip train_val_images.zip",
+            f"wget {_CONVERTED}/textvqa_val_annotations.json",
+            "wget https://github.com/OpenGVLab/InternVL/releases/download/data/textvqa_val_llava.jsonl",
+        ),
+    ),
 ]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.predictor import PredictorInfo
 from evaluate.sample import Generation
-from internvl.conversation import Conversation
+from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
 
 if TYPE_CHECKING:
     from internvl.processor import Row
 
-_SAMPLE_BYTES = 1 << 16
+_SAMPLE_BYTES = 1 << 12
 
 
 class InternVLPredictor:
@@ -29,29 +30,26 @@ class InternVLPredictor:
         from internvl.processor import InternVLProcessor
 
         logging.disable_progress_bar()
-        self.prepare = InternVLProcessor.from_pretrained(folder)
+        # An attribute and no method: what worker processes get must not hold the model.
+        self.processor = InternVLProcessor.from_pretrained(folder)
         self.device = torch.device(device)
         dtype = torch.bfloat16 if self.device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
         self.model = load_model(folder, dtype=dtype).eval()
         torch.nn.Module.to(self.model, self.device)
 
-    def processor(self, chat: Conversation) -> Row:
-        """The prompt with an open reply."""
-        return self.prepare(chat)
-
     def generate(self, batch: Sequence[Row], generation: Generation) -> list[str]:
         """Greedy or beam search on a left-padded batch."""
         from internvl.collate import collate
 
-        inputs = collate(batch, pad_id=self.prepare.pad_id, side="left")
+        inputs = collate(batch, pad_id=self.processor.pad_id, side="left")
         del inputs["position_ids"]  # `generate` counts real tokens itself
         new_tokens = self.model.generate(
             **{name: value.to(self.device) for name, value in inputs.items()},
             **generation.options(),
-            eos_token_id=self.prepare.stop_id,
-            pad_token_id=self.prepare.pad_id,
+            eos_token_id=self.processor.stop_id,
+            pad_token_id=self.processor.pad_id,
         )
-        return [self.prepare.decode(row) for row in new_tokens.tolist()]
+        return [self.processor.decode(row) for row in new_tokens.tolist()]
 
 
 def describe(argument: str) -> PredictorInfo:
@@ -60,13 +58,27 @@ def describe(argument: str) -> PredictorInfo:
     parts = [part for part in folder.resolve().parts[-2:] if part not in ("export", "work_dirs", "pretrained", "/")]
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file in weight_files(folder):
-        # Header, end and size: enough to notice other weights, without reading 80 GB.
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            digest.update(f"{file.name} {size}".encode() + stream.read(_SAMPLE_BYTES))
-            stream.seek(max(0, size - _SAMPLE_BYTES))
-            digest.update(stream.read())
+        digest.update(file.name.encode() + _sample_weights(file))
     return PredictorInfo("_".join(parts) or folder.resolve().name, digest.hexdigest()[:16])
+
+
+def _sample_weights(file: Path) -> bytes:
+    """The header and a piece of every tensor: enough to notice other weights, without reading 80 GB.
+
+    A piece of each, because training often changes one part of the model only.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        header = stream.read(min(int.from_bytes(start, "little"), file.stat().st_size))
+        try:
+            spans = [entry["data_offsets"] for name, entry in json.loads(header).items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"checkpoint: expected safetensors weights in {file}, got others; copy it again") from None
+        pieces = [start, header]
+        for begin, end in sorted(spans):
+            stream.seek(len(start) + len(header) + begin)
+            pieces.append(stream.read(min(_SAMPLE_BYTES, end - begin)))
+    return b"".join(pieces)
 
 
 def load(argument: str, device: Any) -> InternVLPredictor:

@@ -16,28 +16,27 @@ from evaluate.scorer import MeanScorer
 
 # The tables and the rules of `normalize` are those of GT-Vision-Lab/VQA, vqaEval.py, at commit a013f00.
 PUNCTUATION = frozenset(';/[]"{}()=+\\_-><@`,?!')
-NUMBER_WORDS = {"none": "0", "zero": "0"} | {
-    word: str(number) for number, word in enumerate("one two three four five six seven eight nine ten".split(), start=1)
-}
+_DIGITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBER_WORDS = {"none": "0", "zero": "0"} | {word: str(number) for number, word in enumerate(_DIGITS, start=1)}
 ARTICLES = frozenset({"a", "an", "the"})
 
-# Written without this apostrophe, each of these words gets it back. The published table also holds I'm, I've and I'd've,
-# which never apply: words are lower-cased before they are looked up.
-_APOSTROPHE_LOST = """
-    ain't aren't can't could've couldn't didn't doesn't don't hadn't hasn't haven't he'd he's how'd how'll how's isn't it'd
-    it'll ma'am mightn't might've mustn't must've needn't not've o'clock oughtn't shan't should've shouldn't somebody'll
-    somebody's someone'd someone'll someone's something'd something'll that's there'd there're there's they'd they'll
-    they're they've 'twas wasn't we've weren't what'll what're what's what've when's where'd where's where've who'd who'll
-    who's who've why'll why're why's won't would've wouldn't y'all you'd you'll you're you've
-""".split()
-_ONE_OF_TWO_LOST = """
+# A word written without its apostrophe gets it back. The published table also holds I'm, I've and I'd've, which never
+# apply, because words are lower-cased before they are looked up, and two words that it maps to themselves.
+_ONE_APOSTROPHE = """
+    ain't aren't can't could've couldn't didn't doesn't don't hadn't hasn't haven't he'd he's how'd how'll how's isn't
+    it'd it'll ma'am mightn't might've mustn't must've needn't not've o'clock oughtn't shan't should've shouldn't
+    somebody'll somebody's someone'd someone'll someone's something'd something'll that's there'd there're there's
+    they'd they'll they're they've 'twas wasn't we've weren't what'll what're what's what've when's where'd where's
+    where've who'd who'll who's who've why'll why're why's won't would've wouldn't y'all you'd you'll you're you've
+"""
+_TWO_APOSTROPHES = """
     couldn't've hadn't've he'd've it'd've mightn't've she'd've shouldn't've somebody'd've someone'd've something'd've
     there'd've they'd've we'd've who'd've wouldn't've y'all'll you'd've
-""".split()
+"""
 CONTRACTIONS = (
-    {word.replace("'", ""): word for word in _APOSTROPHE_LOST}
-    | {word.replace("'", "", 1): word for word in _ONE_OF_TWO_LOST}
-    | {"".join(word.rsplit("'", 1)): word for word in _ONE_OF_TWO_LOST}
+    {word.replace("'", ""): word for word in _ONE_APOSTROPHE.split()}
+    | {word.replace("'", "", 1): word for word in _TWO_APOSTROPHES.split()}
+    | {"".join(word.rsplit("'", 1)): word for word in _TWO_APOSTROPHES.split()}
     | {"somebody'd": "somebodyd"}
     | dict.fromkeys(("ow's'at", "'ows'at", "'ow'sat"), "'ow's'at")
     | dict.fromkeys(("yall'd've", "y'alld've", "y'all'dve"), "y'all'd've")
@@ -124,7 +123,7 @@ def normalize_m4c(text: str) -> str:
 
 
 def score_lavis(prediction: str, target: VQATarget) -> float:
-    """Value in 0..1 by `vqa_eval.py` of InternVL at tag v1.2.2 (from LAVIS): only the prediction is fully normalised."""
+    """Value in 0..1 by `vqa_eval.py` of InternVL v1.2.2 (from LAVIS): only the prediction is fully normalised."""
     answers = target.answers
     if len(set(answers)) > 1:
         answers = tuple(map(strip_punctuation, answers))
@@ -178,9 +177,7 @@ def vqa_accuracy(protocol: str = "internvl-v1.2") -> MeanScorer:
         ValueError: the protocol is unknown.
     """
     if protocol not in RULES:
-        raise ValueError(
-            f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; take the one of the number you compare with"
-        )
+        raise ValueError(f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; choose one of these")
     return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups)
 
 

@@ -16,7 +16,7 @@ from internvl.folder import check_folder, weight_files
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.internlm2 import is_internlm2, to_llama
-from internvl.processor import InternVLProcessor, template_of
+from internvl.processor import InternVLProcessor, read_tokenizer, template_of
 from internvl.tokens import IMAGE_CONTEXT
 
 
@@ -56,7 +56,7 @@ def load_model(
     except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(
             f"checkpoint: expected readable weights in {folder}, got {type(error).__name__}: "
-            f"{str(error).splitlines()[0][:160]}; copy the folder again"
+            f"{str(error).partition(chr(10))[0][:160]}; copy the folder again"
         ) from None
     return model
 
@@ -95,10 +95,7 @@ def _account(folder: Path, report: dict[str, Any]) -> None:
 
 
 def _context_id(folder: Path) -> int:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    vocabulary = tokenizer.get_vocab()
+    vocabulary = read_tokenizer(folder).get_vocab()
     if IMAGE_CONTEXT not in vocabulary:
         raise InputError(
             f"tokenizer: expected the token {IMAGE_CONTEXT} in {folder}, got none; it is no chat checkpoint yet"

@@ -169,8 +169,8 @@ class InternVisionModel(PreTrainedModel):
             for scale in (module.ls1, module.ls2):
                 init.constant_(scale, self.config.initializer_factor)
         elif isinstance(module, VisionEmbeddings):
-            init.normal_(module.class_embedding, std=1.0)
-            init.normal_(module.position_embedding, std=1.0)
+            init.normal_(module.class_embedding, std=self.config.initializer_range)
+            init.normal_(module.position_embedding, std=self.config.initializer_range)
 
     def features(self, pixel_values: Tensor, select_layer: int = -1) -> Tensor:
         """Hidden states of one layer (0 is the embeddings, -1 the last block); later blocks are not computed."""

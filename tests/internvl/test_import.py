@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,15 @@ def test_a_light_module_imports_nothing_heavy(module):
 
 
 def test_public_names_are_found_on_first_use():
+    assert internvl.__all__
     for name in internvl.__all__:
         assert getattr(internvl, name).__name__ == name
+
+
+def test_no_public_name_is_a_module_s():
+    # The first import of the module would put the module under that name.
+    modules = {path.stem for path in Path(internvl.__file__).parent.iterdir()}
+    assert modules.isdisjoint(internvl.__all__)
 
 
 def test_an_unknown_name_lists_what_there_is():

@@ -118,6 +118,14 @@ def test_pictures_of_a_row_share_the_budget_of_tiles(tmp_path):
     assert [len(tile) for tile in processor.tiles(Conversation.ask("What?", *[wide] * 7))] == [1] * 7
 
 
+def test_a_conversation_can_have_its_own_limit_of_tiles(tmp_path):
+    processor = tiny_processor(dynamic=True, max_tiles=6)
+    wide = tiny_picture(tmp_path, size=(600, 100))
+    assert len(processor(Conversation.ask("What?", wide), max_tiles=3)["pixel_values"]) == 3
+    assert len(processor(Conversation.ask("What?", wide, wide), max_tiles=4)["pixel_values"]) == 4
+    assert len(processor(Conversation.ask("What?", wide))["pixel_values"]) == 6
+
+
 def test_frames_of_a_video_have_one_tile_each(tmp_path):
     processor = tiny_processor(dynamic=True, max_tiles=12, thumbnail=True)
     frames = tmp_path / "video"
@@ -268,6 +276,7 @@ def test_a_folder_gives_tokenizer_template_and_tiling(tmp_path):
     assert processor.max_length == 99
     changed = InternVLProcessor.from_pretrained(folder, max_tiles=9, thumbnail=False).tiler
     assert (changed.max_tiles, changed.thumbnail, changed.dynamic) == (9, False, True)
+    assert InternVLProcessor.from_pretrained(folder, template="phi3-chat").template == find_template("phi3-chat")
 
 
 def test_a_folder_without_tokenizer_files_is_named_in_one_line(tmp_path):

@@ -230,7 +230,7 @@ def test_network_away_shows_the_last_errors_without_the_registry(checkout: Check
     checkout.script(
         "pip",
         "echo 'WARNING: Could not fetch URL https://me:secret@registry.example/simple: skipping'\n"
-        "echo 'WARNING: The repository located at registry.example is not secure, use --trusted-host registry.example'\n"
+        "echo 'WARNING: Repository located at registry.example, use --trusted-host registry.example'\n"
         "echo \"WARNING: HTTPSConnection(host='registry.example'): Failed to resolve 'registry.example'\"\n"
         "echo 'ERROR: No matching distribution found for torch==2.15.0'\n"
         "for _ in 1 2 3 4 5 6 7 8; do echo 'note: not a problem with pip'; done\nexit 1\n",
