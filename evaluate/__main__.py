@@ -108,18 +108,19 @@ def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
             samples = withhold_pictures(samples)
         name = benchmark.name + ("-blind" if options.blind else "")
         run = Run(benchmark, options.model, info, samples, generation, options.output / info.name / name, options.blind)
-        # Processes that Lightning starts run this again; only the first may delete.
-        run.open(options.fresh and "LOCAL_RANK" not in os.environ)
         runs.append((run, clusters))
+    for run, _ in runs:
+        # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts
+        # run this again; only the first may delete.
+        run.open(options.fresh and "LOCAL_RANK" not in os.environ)
     return runs
 
 
 def check_numbers(options: argparse.Namespace) -> None:
     """Numbers that would fail late, and switches that do not go together."""
-    devices = "1" if options.devices == "auto" else options.devices
-    given = {"--devices": devices, "--batch-size": options.batch_size, "--num-beams": options.num_beams or 1}
+    given = {"--devices": options.devices, "--batch-size": options.batch_size, "--num-beams": options.num_beams}
     for name, value in given.items():
-        if not str(value).isdecimal() or int(value) < 1:
+        if value not in ("auto", None) and (not str(value).isdecimal() or int(value) < 1):
             raise InputError(f"{name}: expected a number above zero, got {value}; correct it")
     if options.num_workers < 0:
         raise InputError(f"--num-workers: expected zero or more, got {options.num_workers}; correct it")

@@ -11,7 +11,7 @@ import importlib.util
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -36,7 +36,7 @@ class Benchmark(ABC):
     name: str
     size: int | None = None
     protocol: str = "internvl-v1.2"
-    generation: Generation = Generation()
+    generation: Generation = field(default_factory=Generation)
     groups: tuple[str, ...] = ()
     preparation: tuple[str, ...] = ()
 
@@ -58,7 +58,7 @@ class Benchmark(ABC):
     def scorer(self) -> Scorer | None:
         """The rule; None where only a test server can score."""
 
-    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:  # noqa: B027
         """Write the file a test server or another tool takes; by default there is none."""
 
     def load(self, root: Path) -> list[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 _DRAWS = 2000
@@ -20,16 +21,14 @@ def bootstrap_interval(
     """
     import numpy as np
 
-    totals: dict[str, list[float]] = {}
+    members: dict[str, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
         if value is not None:
-            entry = totals.setdefault(cluster, [0.0, 0.0])
-            entry[0] += value
-            entry[1] += 1.0
-    if len(totals) < 2:
+            members.setdefault(cluster, []).append(value)
+    if len(members) < 2:
         return None
-    # Sorted, so that the order of samples cannot move the interval.
-    sums, counts = np.array([totals[cluster] for cluster in sorted(totals)]).T
+    # Sorted and summed exactly, so that the order of samples cannot move the interval.
+    sums, counts = np.array([(math.fsum(members[name]), len(members[name])) for name in sorted(members)]).T
     generator = np.random.default_rng(seed)
     means = []
     for _ in range(_DRAWS):

@@ -26,10 +26,6 @@ def predict_with_lightning(run: Run, *, devices: int | str, batch_size: int, num
     on_gpu = torch.cuda.is_available()
     count = int(devices) if devices != "auto" else (torch.cuda.device_count() if on_gpu else 1)
     todo = run.todo()
-    if not todo:
-        # Every rank reads the same files and comes to the same end.
-        print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
-        return
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=count,

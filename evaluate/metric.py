@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -58,8 +58,7 @@ class ScorerMetric(Metric):
                 f"{self.scorer.name}: expected one target per prediction, got {len(preds)} and {len(target)}"
             )
         lines = [
-            json.dumps([text, asdict(wanted) if is_dataclass(wanted) else wanted]).encode()  # type: ignore[call-overload]
-            for text, wanted in zip(preds, target, strict=True)
+            json.dumps([text, wanted], default=asdict).encode() for text, wanted in zip(preds, target, strict=True)
         ]
         if lines:
             self.content.append(torch.frombuffer(bytearray(b"".join(lines)), dtype=torch.uint8).to(self.device))

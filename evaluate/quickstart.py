@@ -55,10 +55,11 @@ def majority() -> float:
 
 def table(figures: dict[str, object], model: Path) -> str:
     """The figures as a table for the terminal."""
-    low, high = figures["interval"]  # type: ignore[misc]
+    interval = figures["interval"]
+    bounds = f"  [{interval[0]:.1f}, {interval[1]:.1f}]" if isinstance(interval, list | tuple) else ""
     rows = [
         ("", "exact match"),
-        (f"the model, {figures['num_questions']} held-out questions", f"{figures['score']:.1f} %  [{low:.1f}, {high:.1f}]"),
+        (f"the model, {figures['num_questions']} held-out questions", f"{figures['score']:.1f} %{bounds}"),
         ("blind: the same questions without pictures", f"{figures['blind']:.1f} %"),
         ("always the same answer", f"{figures['majority']:.1f} %"),
     ]

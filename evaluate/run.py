@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -98,7 +99,12 @@ def withhold_pictures(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def predict(run: Run, *, devices: int | str, batch_size: int, num_workers: int) -> None:
-    """Answer what is left, on all devices."""
+    """Answer what is left, on all devices; where nothing is left, nothing heavy is loaded."""
+    if not run.todo():
+        # Every process reads the same files and comes to the same end.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
+        return
     from evaluate.launch import predict_with_lightning
 
     predict_with_lightning(run, devices=devices, batch_size=batch_size, num_workers=num_workers)
@@ -117,8 +123,9 @@ def score(run: Run, clusters: Sequence[str]) -> Report | None:
     missing = [sample.id for sample in run.samples if sample.id not in stored]
     if missing:
         raise InputError(
-            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got {len(run.samples) - len(missing)} "
-            f"(missing: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); run the same command again"
+            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
+            f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}); run the same command again"
         )
     predictions = [stored[sample.id] for sample in run.samples]
     run.benchmark.submission(predictions, run.samples, run.folder)

@@ -225,9 +225,10 @@ def read_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the parser in Rust raises nothing more special
+        reason = str(error).partition("\n")[0][:120]
         raise InputError(
-            f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: "
-            f"{str(error).partition(chr(10))[0][:120]}; copy them there from the original checkpoint"
+            f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: {reason}; "
+            "copy them there from the original checkpoint"
         ) from None
 
 

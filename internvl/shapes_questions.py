@@ -18,7 +18,7 @@ QUESTION_KINDS = ("color", "shape", "count", "exists", "where", "instance", "num
 NUM_QUESTIONS = 8
 
 # Not `count`, which has one question a scene, nor `exists`, where a guesser without the picture is right half the time.
-_EXTRA_KINDS = ("color", "shape", "where", "instance", "number")
+_EXTRA_KINDS = ("where", "instance", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,9 @@ def _draw_where(random: Random, scene: Scene) -> Question:
 
 
 def describe(scene: Scene) -> Question:
-    """Ask for the whole picture: the caption names every shape with its mark and place."""
-    places = (f"{shape.name} {shape.mark} at the {shape.cell}" for shape in scene.shapes)
+    """Ask for the whole picture: the caption goes through the marks and names what each is on, and where."""
+    shapes = sorted(scene.shapes, key=lambda shape: shape.mark)
+    places = (f"{shape.mark} {shape.name} at the {shape.cell}" for shape in shapes)
     return Question("caption", "Describe the picture.", f"{', '.join(places)}.")
 
 

@@ -21,8 +21,9 @@ def middle_frames(num_frames: int, length: int) -> list[int]:
     count = min(num_frames, length)
     if count == 0:
         return []
-    # The published code cuts evenly spaced floats to whole numbers and takes the middle of each part.
-    edges = [int(k * length / count) for k in range(count + 1)]
+    # As numpy.linspace rounds: the published code cuts its evenly spaced floats to whole numbers.
+    step = length / count
+    edges = [*(int(k * step) for k in range(count)), length]
     frames = [(start + stop - 1) // 2 for start, stop in pairwise(edges)]
     return frames + [frames[-1]] * (num_frames - count)
 
@@ -63,4 +64,4 @@ def read_video(video: Video, num_frames: int = MAX_FRAMES) -> list[Path]:
 
 def _natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """Sort key under which frame 2 comes before frame 10."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name))
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name))

@@ -132,7 +132,7 @@ class FinetuneConfig:
     num_train_epochs: float = 1.0
     max_steps: int | None = None
     devices: int | Literal["auto"] = "auto"
-    precision: str = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed"] = "auto"
     seed: int = 42
     save_steps: int = 200
     save_total_limit: int = 1
@@ -140,9 +140,15 @@ class FinetuneConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "per_device_batch_size", "save_steps", "save_total_limit", "log_steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: expected at least 1, got {getattr(self, name)}; give a positive number")
+        names = ("batch_size", "per_device_batch_size", "max_steps", "devices", "save_steps", "save_total_limit")
+        counts = {name: getattr(self, name) for name in (*names, "log_steps")}
+        for name, value in {**counts, "data.max_seq_length": self.data.max_seq_length}.items():
+            if isinstance(value, int) and value < 1:
+                raise InputError(f"{name}: expected at least 1, got {value}; give a positive number")
+        if self.data.num_workers < 0:
+            raise InputError(f"data.num_workers: expected at least 0, got {self.data.num_workers}; 0 starts none")
+        if self.num_train_epochs <= 0:
+            raise InputError(f"num_train_epochs: expected more than 0, got {self.num_train_epochs}; give a part of 1")
 
     def accumulation(self, num_devices: int) -> int:
         """Forward passes per optimiser step on every device."""
@@ -192,8 +198,7 @@ def parse(arguments: Sequence[str]) -> FinetuneConfig:
         words.append(SHORT.get(name, name) + equals + value)
     _check_names(parser, words)
     try:
-        namespace = parser.parse_args(words)
-        config: FinetuneConfig = FinetuneConfig(**_build(parser.instantiate_classes(namespace).as_dict()))
+        config = _build(parser.parse_args(words).as_dict())
     except (argparse.ArgumentError, TypeError) as error:
         raise InputError(_shorten(str(error))) from None
     for name, value in (("model.pretrained", config.model.pretrained), ("data.meta_path", config.data.meta_path)):
@@ -213,8 +218,11 @@ def write_config(config: FinetuneConfig, path: Path) -> None:
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
-def _build(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != "config"}
+def _build(values: dict[str, Any]) -> FinetuneConfig:
+    """The dataclasses of the parser's values; its own way to make them has another name in every second version."""
+    parts: dict[str, Any] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig}
+    options = {name: value for name, value in values.items() if name != "config"}
+    return FinetuneConfig(**options | {name: make(**options[name]) for name, make in parts.items()})
 
 
 def _check_names(parser: ArgumentParser, words: Sequence[str]) -> None:

@@ -95,7 +95,8 @@ class SFTDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Row | str]:
         """The rest of the run, from the step that the checkpoint stands at."""
-        assert self.processor is not None and self.trainer is not None
+        assert self.processor is not None
+        assert self.trainer is not None
         order = RunOrder(
             len(self.mixture),
             self.num_steps,
@@ -120,14 +121,18 @@ class SFTDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """Where the data stands, in optimiser steps: the same on any number of devices."""
         assert self.trainer is not None
-        return {"steps_done": self.trainer.global_step, "num_samples": len(self.mixture), "seed": self.seed}
+        return {"steps_done": self.trainer.global_step, **self._identity()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on behind the last finished step."""
-        for name, now in (("num_samples", len(self.mixture)), ("seed", self.seed)):
+        for name, now in self._identity().items():
             if state_dict[name] != now:
                 raise InputError(
                     f"resume: expected the data of the checkpoint ({name} {state_dict[name]}), got {now}; "
-                    "restore the data or start anew with --overwrite true"
+                    "restore it or start anew with --overwrite true"
                 )
         self.steps_done = state_dict["steps_done"]
+
+    def _identity(self) -> dict[str, int]:
+        """What decides which samples a step takes."""
+        return {"num_samples": len(self.mixture), "batch_size": self.batch_size, "seed": self.seed}

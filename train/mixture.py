@@ -56,7 +56,9 @@ def read_meta(path: str | Path) -> list[Source]:
 
 def _read_entry(path: Path, name: str, entry: Any) -> Source:
     where = f"{path}: {name}"
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("annotation"), str):
+    if not isinstance(entry, Mapping) or not all(
+        isinstance(text, str) for text in (entry.get("root", ""), entry.get("annotation"))
+    ):
         raise InputError(f"{where}: expected `root` and `annotation`, got {str(entry)[:60]}; name the files")
     annotation = Path(entry["annotation"])
     if not annotation.is_file():
@@ -71,7 +73,10 @@ def _read_entry(path: Path, name: str, entry: Any) -> Source:
         raise InputError(
             f"{where}: expected `data_augment` false, got true; augmentation is not supported, set it to false"
         )
-    return Source(name, Path(entry.get("root", "")), annotation, float(repeat), entry.get("max_dynamic_patch"))
+    max_tiles = entry.get("max_dynamic_patch")
+    if max_tiles is not None and (not isinstance(max_tiles, int) or max_tiles < 1):
+        raise InputError(f"{where}: expected `max_dynamic_patch` of at least 1, got {max_tiles!r}; correct it")
+    return Source(name, Path(entry.get("root", "")), annotation, float(repeat), max_tiles)
 
 
 class JsonlFile:

@@ -74,14 +74,27 @@ class SFTModule(L.LightningModule):
         for counts in (progress["total"], progress["current"]):
             # Checkpoints are written when a pass is processed but not yet completed.
             counts.update(ready=passes, started=passes, processed=passes, completed=passes - 1)
+        progress["is_last_batch"] = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The mean loss over the answer tokens of the batch."""
-        if "error" in batch:
-            raise InputError(batch["error"])
+        self._stop_at_error(batch.get("error"))
         loss = self.model(**batch, all_logits=False).loss
         self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
         return loss
+
+    def _stop_at_error(self, message: str | None) -> None:
+        """End on every rank when one has a wrong row: the others would wait for it, and rank 0 has the last word."""
+        if self.trainer.world_size > 1:
+            if not self.trainer.strategy.reduce_boolean_decision(message is not None, all=False):
+                return
+            messages: list[str | None] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(messages, message)
+            message = next(text for text in messages if text is not None)
+            if not self.trainer.is_global_zero:
+                raise SystemExit(2)
+        if message is not None:
+            raise InputError(message)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import lightning as L
@@ -22,6 +23,17 @@ from train.callbacks.throughput import ThroughputCallback
 from train.config import FinetuneConfig, write_config
 from train.data import SFTDataModule
 from train.module import SFTModule
+
+# What Lightning warns of: few workers, one loader for the whole run, going on inside of it in the same folder, parts
+# that stay in evaluation mode because they are frozen, and a run shorter than the interval of its log.
+_ON_PURPOSE = (
+    "does not have many workers",
+    "max_epochs",
+    "exists and is not empty",
+    "before the epoch ended",
+    "in eval mode at the start of training",
+    "smaller than the logging interval",
+)
 
 
 def fit(config: FinetuneConfig) -> Path:
@@ -85,9 +97,8 @@ def fit(config: FinetuneConfig) -> Path:
     if trainer.is_global_zero:
         _explain(config, data, devices, accumulation, checkpoint)
     with warnings.catch_warnings():
-        # Both are about choices made here on purpose: the number of workers, and a loader that spans the whole run.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*max_epochs.*")
+        for about in _ON_PURPOSE:
+            warnings.filterwarnings("ignore", f".*{about}")
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         print(f"exported: {folder / 'export'}", flush=True)
@@ -96,7 +107,6 @@ def fit(config: FinetuneConfig) -> Path:
 
 def _prepare_folder(folder: Path, config: FinetuneConfig) -> Path | None:
     """Make the run folder, and return the checkpoint to go on from."""
-    last = folder / "checkpoints" / "last.ckpt"
     is_launcher = torch.distributed.is_torchelastic_launched() or "LOCAL_RANK" not in os.environ
     if is_launcher and config.overwrite:
         for name in ("checkpoints", "tensorboard", "export"):
@@ -104,7 +114,13 @@ def _prepare_folder(folder: Path, config: FinetuneConfig) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     if is_launcher:
         write_config(config, folder / "config.yaml")
-    return last if last.exists() and not config.overwrite else None
+    return None if config.overwrite else _find_checkpoint(folder / "checkpoints")
+
+
+def _find_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint: a kill may leave half of one, or `last.ckpt` without the file it points to."""
+    whole = [path for path in folder.glob("step-*.ckpt") if zipfile.is_zipfile(path)]
+    return max(whole, key=lambda path: int(path.stem.split("-")[1]), default=None)
 
 
 def _quiet() -> None:
@@ -112,6 +128,8 @@ def _quiet() -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
+    # Its reports on checkpoints fill a screen; `load_model` says in one line what of them is an error.
+    transformers_logging.set_verbosity_error()
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.distributed").setLevel(logging.WARNING)

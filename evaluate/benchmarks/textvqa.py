@@ -89,9 +89,7 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
                 "get the file again"
             ) from None
         if len(answers) != 10:
-            raise InputError(
-                f"{path}: expected ten answers for question {key}, got {len(answers)}; get the file again"
-            )
+            raise InputError(f"{path}: expected ten answers for question {key}, got {len(answers)}; get the file again")
         kinds = (row.get("question_type", ""), row.get("answer_type", ""))
         targets[key] = VQATarget(answers, *kinds)
     return targets

@@ -17,7 +17,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from internvl.errors import InputError
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.projector import build_projector, pixel_shuffle
-from internvl.model.vision import InternVisionModel
+from internvl.model.vision import InternVisionModel, init_layer
 from internvl.tiler import normalize
 from internvl.tokens import IGNORE_INDEX
 
@@ -44,6 +44,10 @@ class InternVLChatModel(PreTrainedModel):
             config.vision_config.hidden_size, config.llm_config.hidden_size, config.downsample_ratio
         )
         self.post_init()
+
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        """A new projector starts with torch's own initialisation, as in the published code."""
+        init_layer(module)
 
     def get_input_embeddings(self) -> torch.nn.Module:
         """The word embeddings of the language model."""

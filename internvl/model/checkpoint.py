@@ -54,9 +54,10 @@ def load_model(
             model, report = loaded
             _account(folder, report)
     except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).partition("\n")[0][:160]
         raise InputError(
-            f"checkpoint: expected readable weights in {folder}, got {type(error).__name__}: "
-            f"{str(error).partition(chr(10))[0][:160]}; copy the folder again"
+            f"checkpoint: expected readable weights in {folder}, got {type(error).__name__}: {reason}; "
+            "copy the folder again"
         ) from None
     return model
 

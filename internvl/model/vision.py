@@ -42,6 +42,19 @@ def _query_norm(config: InternVisionConfig) -> nn.Module:
     return InternRMSNorm(config.hidden_size, eps=config.layer_norm_eps) if config.qk_normalization else nn.Identity()
 
 
+def init_layer(module: nn.Module) -> None:
+    """Torch's default initialisation, through transformers' guard that leaves loaded weights alone."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        bound = module.weight[0].numel() ** -0.5
+        init.uniform_(module.weight, -bound, bound)
+        if module.bias is not None:
+            init.uniform_(module.bias, -bound, bound)
+    elif isinstance(module, nn.LayerNorm | InternRMSNorm):
+        init.ones_(module.weight)
+        if isinstance(module, nn.LayerNorm):
+            init.zeros_(module.bias)
+
+
 class VisionEmbeddings(nn.Module):
     """Patches, class token and positions; positions are resampled when the picture has another size."""
 
@@ -164,13 +177,14 @@ class InternVisionModel(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
+        """New weights as in the published code: torch's own for the layers, unit normal for the embeddings."""
+        init_layer(module)
         if isinstance(module, VisionLayer):
             for scale in (module.ls1, module.ls2):
                 init.constant_(scale, self.config.initializer_factor)
         elif isinstance(module, VisionEmbeddings):
-            init.normal_(module.class_embedding, std=self.config.initializer_range)
-            init.normal_(module.position_embedding, std=self.config.initializer_range)
+            init.normal_(module.class_embedding)
+            init.normal_(module.position_embedding)
 
     def features(self, pixel_values: Tensor, select_layer: int = -1) -> Tensor:
         """Hidden states of one layer (0 is the embeddings, -1 the last block); later blocks are not computed."""

@@ -165,8 +165,9 @@ def test_a_video_slot_inside_a_line_is_replaced_as_well():
 
 
 def test_one_video_is_placed_once():
-    chat = read(row("<video>\nWhat?", "A bus.", "<video>\nAgain?", "Yes.", video="v"))
-    assert texts(chat.with_frames([Path("1.jpg")]))[2] == "<video>\nAgain?"
+    chat = read(row("<video>\n<video>\nWhat?", "A bus.", "<video>\nAgain?", "Yes.", video="v"))
+    framed = texts(chat.with_frames([Path("1.jpg")]))
+    assert (framed[0], framed[2]) == ("Frame-1: <image>\n<video>\nWhat?", "<video>\nAgain?")
 
 
 def test_without_pictures_takes_slots_with_their_line_breaks_from_questions_only():

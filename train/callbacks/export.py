@@ -16,7 +16,8 @@ class ExportCallback(L.Callback):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    # Not `on_train_end`: a run that was killed before its export goes on at its last step, where nothing is trained.
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
             module: Any = pl_module
             datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]

@@ -43,6 +43,7 @@ class ThroughputCallback(L.Callback):
             "speed/tiles_per_second": self.tiles * world / seconds,
         }
         for logger in trainer.loggers:
-            logger.log_metrics(self.rates, step=trainer.global_step)
+            # Lightning numbers the steps of the loss from zero; the curves are to lie above each other.
+            logger.log_metrics(self.rates, step=trainer.global_step - 1)
         self.samples = self.tokens = self.tiles = 0
         self.begin = time.perf_counter()

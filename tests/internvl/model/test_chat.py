@@ -146,6 +146,16 @@ def test_continuations_equal_the_original(case):
         assert generate(num_beams) == golden.meta["expected"][name], name
 
 
+def test_fresh_parts_start_as_their_own_code_says():
+    model = tiny_model(wide=False)
+    decoder = model.config.llm_config
+    for layer in model.language_model.model.layers:
+        assert float(layer.mlp.up_proj.weight.detach().std()) == pytest.approx(decoder.initializer_range, rel=0.1)
+    projector = model.mlp1[1].weight.detach()
+    assert float(projector.abs().max()) == pytest.approx(projector.shape[1] ** -0.5, rel=0.01)
+    assert torch.equal(model.mlp1[0].weight, torch.ones_like(model.mlp1[0].weight))
+
+
 def test_pictures_replace_exactly_the_placeholders():
     model = tiny_model()
     context = model.context_id

@@ -270,6 +270,7 @@ def test_a_kill_while_saving_leaves_the_old_checkpoint_whole(part, tmp_path, mon
 
     def write_a_bit(self: Any, target: Path) -> None:
         (Path(target) / WEIGHTS).write_bytes(b"half")
+        (Path(target) / "added_tokens.json").write_bytes(b"half")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -282,6 +283,7 @@ def test_a_kill_while_saving_leaves_the_old_checkpoint_whole(part, tmp_path, mon
     model = tiny_model(seed=2)
     save_checkpoint(folder, model, tiny_processor())
     check_equal(load_model(folder).state_dict(), model.state_dict())
+    assert read_files(folder).keys() == before.keys()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

@@ -118,13 +118,19 @@ def test_query_and_key_are_normalised_over_all_heads_together():
     assert isinstance(build(qk_normalization=False).encoder.layers[0].attn.q_norm, torch.nn.Identity)
 
 
-def test_fresh_weights_follow_the_config():
-    model = build(initializer_factor=0.1, initializer_range=0.02)
+def test_fresh_weights_are_those_of_the_published_code():
+    # Torch's own for the layers, whatever range the config names, and unit normal for what is added to the patches.
+    model = build(initializer_factor=0.1, initializer_range=1e-10, hidden_size=64, image_size=112)
     for layer in model.encoder.layers:
-        assert torch.equal(layer.ls1, torch.full((32,), 0.1))
-        assert torch.equal(layer.ls2, torch.full((32,), 0.1))
-        assert float(layer.attn.qkv.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
-    assert float(model.embeddings.position_embedding.detach().std()) == pytest.approx(0.02, rel=0.2)
+        assert torch.equal(layer.ls1, torch.full((64,), 0.1))
+        assert torch.equal(layer.ls2, torch.full((64,), 0.1))
+        assert torch.equal(layer.norm1.weight, torch.ones(64))
+        for linear in (layer.attn.qkv, layer.mlp.fc1):
+            assert float(linear.weight.detach().abs().max()) == pytest.approx(64**-0.5, rel=0.01)
+    embeddings = model.embeddings
+    assert float(embeddings.position_embedding.detach().std()) == pytest.approx(1, rel=0.05)
+    assert float(embeddings.class_embedding.detach().std()) == pytest.approx(1, rel=0.5)
+    assert float(embeddings.patch_embedding.weight.detach().abs().max()) == pytest.approx(588**-0.5, rel=0.01)
 
 
 def test_parameters_have_their_published_names():

@@ -1,0 +1,158 @@
+"""InternVL checkpoints as predictors: batches change no text, and other weights have another fingerprint."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from evaluate.predictors.internvl import InternVLPredictor, describe, load
+from evaluate.sample import Generation
+from internvl.conversation import Conversation
+from internvl.errors import InputError, MissingError
+from tests.tiny import tiny_checkpoint, tiny_picture
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def predictor(checkpoint: Path) -> InternVLPredictor:
+    return load(str(checkpoint), "cpu")
+
+
+@pytest.fixture(scope="module")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> list[Conversation]:
+    """Rows of no, one and two pictures and of very different lengths."""
+    folder = tmp_path_factory.mktemp("pictures")
+    red = tiny_picture(folder, "red.png")
+    blue = tiny_picture(folder, "blue.png", color="blue", size=(40, 90))
+    long = "Is there a circle, a square or a triangle somewhere in this picture, and how many of them are there?"
+    return [
+        Conversation.ask("What color is it?", red),
+        Conversation.ask("Why?"),
+        Conversation.ask(long, blue),
+        Conversation.ask("Compare them.", red, blue),
+        Conversation.ask("What color is it?", blue),
+        Conversation.ask(long),
+        Conversation.ask(f"<image>\nThis is red.\n<image>\n{long}", red, red),
+    ]
+
+
+@pytest.fixture
+def copied(checkpoint: Path, tmp_path: Path) -> Path:
+    """The checkpoint once more, under the same last two names."""
+    return Path(shutil.copytree(checkpoint, tmp_path / checkpoint.parent.name / checkpoint.name))
+
+
+@pytest.mark.parametrize("generation", [Generation(), Generation(num_beams=3)], ids=["greedy", "beams"])
+def test_text_of_a_batch_equals_one_at_a_time(
+    predictor: InternVLPredictor, chats: list[Conversation], generation: Generation
+) -> None:
+    rows = [predictor.processor(chat) for chat in chats]
+    single = [predictor.generate([row], generation)[0] for row in rows]
+    assert len(set(single)) == len(single), "rows with equal texts could be mixed up unseen"
+    assert predictor.generate(rows, generation) == single
+    assert predictor.generate(rows[::-1], generation) == single[::-1]
+
+
+def test_padding_of_a_batch_changes_no_text(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
+    rows = sorted((predictor.processor(chat) for chat in chats), key=lambda row: len(row["input_ids"]))
+    short, long = rows[0], rows[-1]
+    assert len(long["input_ids"]) > 2 * len(short["input_ids"])
+    alone = predictor.generate([short], Generation())
+    assert predictor.generate([short, long, short], Generation())[::2] == alone * 2
+
+
+def test_generation_settings_reach_the_model(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
+    rows = [predictor.processor(chat) for chat in chats[:3]]
+    longer = predictor.generate(rows, Generation(max_new_tokens=6, min_new_tokens=6))
+    shorter = predictor.generate(rows, Generation(max_new_tokens=2, min_new_tokens=2))
+    assert all(long.startswith(short) and long != short for long, short in zip(longer, shorter, strict=True))
+    assert predictor.generate(rows, Generation(max_new_tokens=6, min_new_tokens=6, num_beams=4)) != longer
+
+
+def test_answer_holds_no_special_token(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
+    stopped = torch.tensor([predictor.processor.stop_id, predictor.processor.pad_id])
+    assert predictor.processor.decode(stopped.tolist()) == ""
+    texts = predictor.generate([predictor.processor(chat) for chat in chats], Generation(max_new_tokens=20))
+    assert not any("<|im_end|>" in text or "<|endoftext|>" in text for text in texts)
+
+
+def test_processor_pickles_for_worker_processes_without_the_model(
+    predictor: InternVLPredictor, chats: list[Conversation], checkpoint: Path
+) -> None:
+    content = pickle.dumps(predictor.processor)
+    assert len(content) < (checkpoint / WEIGHTS).stat().st_size / 2
+    processor = pickle.loads(content)
+    expected, row = predictor.processor(chats[0]), processor(chats[0])
+    assert row.keys() == expected.keys() == {"input_ids", "pixel_values"}
+    assert all(torch.equal(row[name], expected[name]) for name in row)
+
+
+def test_unreadable_picture_is_an_error_of_its_prompt(predictor: InternVLPredictor, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for name, kind in (("broken.png", InputError), ("missing.png", MissingError)):
+        with pytest.raises(kind, match=f"shelf 7: picture: .*{name}"):
+            predictor.processor(Conversation.ask("What is it?", tmp_path / name, source="shelf 7"))
+
+
+def test_name_is_the_end_of_the_path(checkpoint: Path, copied: Path) -> None:
+    assert describe(str(checkpoint)).name == "tiny_wide"
+    assert describe(os.path.relpath(checkpoint)).name == "tiny_wide"
+    export = copied.rename(copied.with_name("export"))
+    assert describe(str(export)).name == "tiny"
+
+
+def test_copy_of_a_checkpoint_is_the_same_model(checkpoint: Path, copied: Path) -> None:
+    os.utime(copied / WEIGHTS, (0, 0))
+    assert describe(str(copied)) == describe(str(checkpoint))
+
+
+def test_every_tensor_belongs_to_the_fingerprint(checkpoint: Path, copied: Path) -> None:
+    tensors = load_file(checkpoint / WEIGHTS)
+    before = describe(str(copied)).fingerprint
+    for name, tensor in tensors.items():
+        save_file({**tensors, name: tensor + 1.0}, copied / WEIGHTS, metadata={"format": "pt"})
+        assert describe(str(copied)).fingerprint != before, f"{name} was changed"
+    save_file(tensors, copied / WEIGHTS, metadata={"format": "pt"})
+    assert describe(str(copied)).fingerprint == before
+
+
+def test_configuration_belongs_to_the_fingerprint(checkpoint: Path, copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "template": "Hermes-2"}))
+    assert describe(str(copied)).fingerprint != describe(str(checkpoint)).fingerprint
+
+
+def test_every_shard_belongs_to_the_fingerprint(copied: Path) -> None:
+    tensors = load_file(copied / WEIGHTS)
+    (copied / WEIGHTS).unlink()
+    shards = {name: f"model-0000{number % 2 + 1}-of-00002.safetensors" for number, name in enumerate(tensors)}
+    for shard in set(shards.values()):
+        save_file({name: tensors[name] for name in tensors if shards[name] == shard}, copied / shard)
+    (copied / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": shards}))
+    seen = {describe(str(copied)).fingerprint}
+    for shard in sorted(set(shards.values())):
+        changed = {name: tensors[name] * 2 for name in tensors if shards[name] == shard}
+        save_file(changed, copied / shard)
+        seen.add(describe(str(copied)).fingerprint)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n"], ids=["empty", "pointer"])
+def test_file_that_holds_no_weights_is_found_before_loading(copied: Path, content: bytes) -> None:
+    (copied / WEIGHTS).write_bytes(content)
+    with pytest.raises(InputError, match=r"checkpoint: expected safetensors weights in .*model\.safetensors"):
+        describe(str(copied))
+
+
+def test_qwen2_checkpoint_answers_too(tmp_path: Path, chats: list[Conversation]) -> None:
+    predictor = load(str(tiny_checkpoint(tmp_path / "qwen", "qwen2")), "cpu")
+    rows = [predictor.processor(chat) for chat in chats]
+    assert predictor.generate(rows, Generation()) == [predictor.generate([row], Generation())[0] for row in rows]

@@ -1,0 +1,177 @@
+"""Real commands with a real checkpoint: one process, two, and one that is killed in the middle all say the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from evaluate.__main__ import main
+from evaluate.records import read_parts
+from evaluate.report import read_report
+from tests.evaluate.questions import FOLDER, count_lines, read_texts, run, start, write_questions
+
+COUNT = 40
+UNREADABLE = "010"
+"""A picture in the middle; two questions ask about it."""
+
+MINE = """
+from evaluate.benchmarks.quickstart import Quickstart
+
+BENCHMARKS = [Quickstart("mine")]
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A set of questions, a checkpoint, and where one command leaves its results."""
+
+    root: Path
+    checkpoint: Path
+    output: Path
+
+    @property
+    def command(self) -> list[object]:
+        return [self.checkpoint, "quickstart", "--root", self.root, "--output", self.output]
+
+    @property
+    def folder(self) -> Path:
+        return self.output / "tiny_wide" / "quickstart"
+
+    @property
+    def report(self) -> bytes:
+        return (self.folder / "report.json").read_bytes()
+
+    def run(self, *more: object) -> str:
+        """What the command prints."""
+        done = run(*self.command, "--allow-size", *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def kill(self, *more: object, parts: int = 1) -> int:
+        """Kill the command and all its processes as soon as every rank has answered; the number of answers."""
+        process = start(*self.command, *more)
+        end = time.monotonic() + 120
+        while not all(count_lines_of(self.folder / f"part-{rank}.jsonl") for rank in range(parts)):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end, "no answer within two minutes"
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        return count_lines(self.folder)
+
+
+def count_lines_of(part: Path) -> int:
+    return part.read_bytes().count(b"\n") if part.is_file() else 0
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_questions(tmp_path_factory.mktemp("root"), COUNT)
+    (root / FOLDER / "images" / f"{UNREADABLE}.png").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def straight(root: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """One process, never disturbed."""
+    place = Place(root, checkpoint, tmp_path_factory.mktemp("straight"))
+    output = place.run("--batch-size", 8, "--num-workers", 0)
+    assert f"quickstart: {COUNT} samples to answer on 1 CPU process\n" in output
+    return place
+
+
+@pytest.fixture
+def place(straight: Place, tmp_path: Path) -> Place:
+    """The same questions, another folder for results."""
+    return Place(straight.root, straight.checkpoint, tmp_path)
+
+
+def test_model_answers_every_question_and_the_answers_differ(straight: Place) -> None:
+    texts = read_texts(straight.folder)
+    assert len(texts) == COUNT
+    assert len(set(texts.values())) > COUNT / 2, "a mix-up between ranks or batches could go unseen"
+
+
+def test_picture_that_cannot_be_read_is_counted_and_the_run_goes_on(straight: Place) -> None:
+    failed = {name: p for name, p in read_parts(straight.folder).items() if p.error is not None}
+    assert set(failed) == {f"{UNREADABLE}-0", f"{UNREADABLE}-1"}
+    for prediction in failed.values():
+        assert prediction.text == ""
+        assert f"{FOLDER}/held_out.jsonl:2" in str(prediction.error)
+        assert f"{UNREADABLE}.png" in str(prediction.error)
+    report = read_report(straight.folder)
+    assert (report["num_samples"], report["num_errors"]) == (COUNT, 2)
+
+
+@pytest.mark.dist
+def test_two_processes_give_the_same_answers_and_the_same_report(straight: Place, place: Place) -> None:
+    output = place.run("--batch-size", 8, "--devices", 2, "--num-workers", 2)
+    assert f"quickstart: {COUNT} samples to answer on 2 CPU processes\n" in output
+    assert output.count("quickstart: accuracy") == 1, "only one process reports"
+    shares = [count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)]
+    assert shares == [COUNT / 2, COUNT / 2]
+    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.report == straight.report
+
+
+@pytest.mark.dist
+def test_fewer_samples_than_processes_and_two_benchmarks_in_one_command(tmp_path: Path) -> None:
+    root = write_questions(tmp_path, 1)
+    (tmp_path / "mine.py").write_text(MINE)
+    words = ["--root", root, "--output", tmp_path / "out", "--devices", 2, "--benchmark", tmp_path / "mine.py"]
+    for _ in range(2):
+        done = run("fake:red", "quickstart,mine", *words)
+        assert done.returncode == 0, done.stderr
+        assert [line for line in done.stdout.splitlines() if "accuracy" in line] == [
+            f"{name}: accuracy 100.00  (1 samples, 0 errors, 0 unparsed; {protocol})"
+            for name, protocol in (("quickstart", "quickstart"), ("mine", "internvl-v1.2"))
+        ]
+    for name in ("quickstart", "mine"):
+        assert read_texts(tmp_path / "out" / "fake_red" / name) == {"000-0": "red"}
+        assert count_lines(tmp_path / "out" / "fake_red" / name) == 1
+
+
+def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) -> None:
+    done = place.kill("--batch-size", 1)
+    assert 0 < done < COUNT, "the kill came too late to be in the middle"
+    with (place.folder / "part-0.jsonl").open("ab") as part:
+        part.write(b'{"id": "000-0", "te')  # a kill inside a write
+    refused = run(*place.command, "--batch-size", 1, "--score-only")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"expected {COUNT} predictions" in refused.stderr
+    output = place.run("--batch-size", 1)
+    assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
+    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert count_lines(place.folder) == COUNT, "no sample was answered twice"
+    assert place.report == straight.report
+
+
+@pytest.mark.dist
+def test_killed_processes_go_on_as_another_number_with_another_batch_size(straight: Place, place: Place) -> None:
+    done = place.kill("--batch-size", 1, "--devices", 2, parts=2)
+    assert 1 < done < COUNT, "the kill came too late to be in the middle"
+    output = place.run("--batch-size", 3)
+    assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
+    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert count_lines(place.folder) == COUNT, "no sample was answered twice"
+    assert place.report == straight.report
+
+
+def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tiny" / "wide"
+    folder.mkdir(parents=True)
+    for file in place.checkpoint.iterdir():
+        if file.name != "tokenizer.json":
+            (folder / file.name).symlink_to(file)
+    assert main([str(folder), *map(str, place.command[1:])]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: tokenizer: expected tokenizer files in {folder}, got ")
+    assert errors.count("\n") == 1

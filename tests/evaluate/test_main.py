@@ -1,0 +1,277 @@
+"""The command line: one line and exit code 2 for a mistake, and nothing heavy before the cheap checks."""
+
+from __future__ import annotations
+
+import json
+import resource
+import struct
+from pathlib import Path
+
+import pytest
+
+from evaluate.__main__ import main
+from evaluate.benchmark import list_benchmarks
+from evaluate.report import read_report
+from tests.evaluate.questions import FOLDER, read_texts, run, write_questions
+
+WATCH = """
+import sys
+from evaluate.__main__ import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code
+print(*sorted({"torch", "numpy", "lightning", "transformers", "PIL"} & set(sys.modules)))
+sys.exit(code)
+"""
+"""Runs the command and prints the heavy packages that it has loaded."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_questions(tmp_path)
+
+
+@pytest.fixture
+def hollow(tmp_path: Path) -> Path:
+    """What a checkpoint folder looks like from outside."""
+    folder = tmp_path / "hollow"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "internvl_chat"}')
+    (folder / "tokenizer_config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    return folder
+
+
+def call(root: Path, *words: str) -> int:
+    return main([*words, "--root", str(root), "--output", str(root / "out")])
+
+
+def refuse(*words: object) -> str:
+    """The one line about a mistake that was found before anything heavy was loaded."""
+    done = run(*words, code=WATCH)
+    assert done.returncode == 2
+    assert done.stdout == "\n", "something heavy was loaded, or more was printed"
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.rstrip("\n")
+
+
+def test_list_names_every_benchmark_quickly_and_loads_nothing_heavy() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = run("--list", code=WATCH)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    head, *rows, loaded = done.stdout.splitlines()
+    assert head.split() == ["benchmark", "metric", "samples", "protocol", "groups"]
+    assert [row.split()[0] for row in rows] == list(list_benchmarks())
+    assert loaded == ""
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 0.5, f"the list took {seconds:.2f} s of the processor"
+
+
+def test_list_shows_size_protocol_and_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["vqa-textvqa-val", "VQA", "accuracy", "5000", "internvl-v1.2", "vqa"] in rows
+
+
+def test_mistyped_benchmark_gets_the_closest_one(root: Path) -> None:
+    message = refuse("fake:yes", "quickstrat", "--root", root)
+    assert message == "error: benchmark: expected a known name, got 'quickstrat'; did you mean quickstart?"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batchsize", "3"], "expected a known option, got --batchsize; did you mean --batch-size?"),
+        (["--batch"], "expected a known option, got --batch; did you mean --batch-size?"),
+        (["--zzz"], "expected a known option, got --zzz; see sh evaluate.sh --help"),
+        (["more"], "expected a known option, got more; see sh evaluate.sh --help"),
+        (["--num-beams", "x"], "argument --num-beams: invalid int value: 'x'; see sh evaluate.sh --help"),
+        (["--root"], "argument --root: expected one argument; see sh evaluate.sh --help"),
+    ],
+)
+def test_mistyped_option_gets_the_closest_one(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fake:yes", "quickstart", *words])
+    assert stop.value.code == 2
+    assert capsys.readouterr() == ("", f"error: option: {message}\n")
+
+
+def test_mistyped_option_loads_nothing_heavy() -> None:
+    assert "did you mean --blind?" in refuse("fake:yes", "quickstart", "--blnd")
+
+
+def test_command_without_a_benchmark_is_refused() -> None:
+    assert refuse("fake:yes").startswith("error: option: expected <model> and <benchmark>, got fewer;")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--devices", "0"], "--devices: expected a number above zero, got 0; correct it"),
+        (["--devices", "two"], "--devices: expected a number above zero, got two; correct it"),
+        (["--devices", "-1"], "--devices: expected a number above zero, got -1; correct it"),
+        (["--batch-size", "0"], "--batch-size: expected a number above zero, got 0; correct it"),
+        (["--num-beams", "0"], "--num-beams: expected a number above zero, got 0; correct it"),
+        (["--num-workers", "-1"], "--num-workers: expected zero or more, got -1; correct it"),
+        (["--score-only", "--fresh"], "--score-only: expected no --fresh beside it, got both; leave one of them out"),
+        (
+            ["--score-only", "--predict-only"],
+            "--score-only: expected no --predict-only beside it, got both; leave one ",
+        ),
+    ],
+)
+def test_number_or_pair_of_switches_that_cannot_be_is_refused(
+    root: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(root, "fake:yes", "quickstart", *words) == 2
+    output, errors = capsys.readouterr()
+    assert (output, errors.count("\n")) == ("", 1)
+    assert errors.startswith(f"error: {message}")
+    assert not (root / "out").exists()
+
+
+def test_checkpoint_folder_that_does_not_exist_is_named(root: Path) -> None:
+    message = refuse(root / "nothing", "quickstart", "--root", root)
+    assert f"checkpoint: expected a folder, got {root}/nothing, which does not exist; check the path" in message
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer_config.json", "model.safetensors"])
+def test_missing_file_of_a_checkpoint_is_named(root: Path, hollow: Path, missing: str) -> None:
+    (hollow / missing).unlink()
+    message = refuse(hollow, "quickstart", "--root", root)
+    assert f"checkpoint: expected {missing} in {hollow}, got none; the folder is incomplete" in message
+
+
+def test_missing_data_file_is_named(root: Path, hollow: Path) -> None:
+    (root / FOLDER / "held_out.jsonl").unlink()
+    message = refuse(hollow, "quickstart", "--root", root)
+    assert f"quickstart: expected the file {root / FOLDER}/held_out.jsonl, which does not exist; docs/data/" in message
+
+
+def test_missing_picture_is_found_before_the_model_loads(root: Path, hollow: Path) -> None:
+    (root / FOLDER / "images/000.png").unlink()
+    message = refuse(hollow, "quickstart", "--root", root, "--output", root / "out")
+    assert "quickstart: expected the picture" in message
+    assert "images/000.png of sample 000-0, which does not exist" in message
+    assert not (root / "out").exists()
+
+
+def test_other_run_in_the_folder_is_refused_before_the_model_loads(root: Path, hollow: Path) -> None:
+    folder = root / "out" / "_".join(hollow.parts[-2:]) / "quickstart"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    message = refuse(hollow, "quickstart", "--root", root, "--output", root / "out")
+    assert (
+        "expected the prompts and model and generation and protocol of the run that lies there, got others" in message
+    )
+
+
+def test_second_command_finds_nothing_left_to_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(root, "fake:no", "quickstart") == 0
+    first = capsys.readouterr().out
+    assert "quickstart: 12 samples to answer on 1 " in first
+    folder = root / "out" / "fake_no" / "quickstart"
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert call(root, "fake:no", "quickstart") == 0
+    second = capsys.readouterr().out
+    assert "quickstart: all 12 samples are done" in second
+    assert first.splitlines()[-1] == second.splitlines()[-1]
+    assert first.splitlines()[-1].startswith("quickstart: accuracy 50.00 [50.00, 50.00]  (12 samples, 0 errors")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
+
+
+def test_other_beams_are_another_run_until_started_anew(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(root, "fake:no", "quickstart") == 0
+    assert call(root, "fake:no", "quickstart", "--num-beams", "3") == 2
+    assert "expected the generation of the run that lies there, got others; start anew with --fresh" in (
+        capsys.readouterr().err
+    )
+    assert call(root, "fake:no", "quickstart", "--num-beams", "3", "--fresh") == 0
+    generation = read_report(root / "out" / "fake_no" / "quickstart")["settings"]["generation"]
+    assert json.loads(generation)["num_beams"] == 3
+
+
+def test_fresh_start_asks_every_question_again(root: Path) -> None:
+    assert call(root, "fake:no", "quickstart") == 0
+    part = root / "out" / "fake_no" / "quickstart" / "part-0.jsonl"
+    part.write_text(part.read_text().replace('"no"', '"stale"'))
+    assert call(root, "fake:no", "quickstart", "--fresh") == 0
+    assert set(read_texts(part.parent).values()) == {"no"}
+
+
+def test_mistake_in_one_benchmark_deletes_no_results_of_another(root: Path) -> None:
+    assert call(root, "fake:no", "quickstart") == 0
+    assert call(root, "fake:no", "quickstart,vqa-textvqa-val", "--fresh") == 2
+    assert len(read_texts(root / "out" / "fake_no" / "quickstart")) == 12
+
+
+def test_predicting_and_scoring_can_be_two_commands(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = root / "out" / "fake_no" / "quickstart"
+    assert call(root, "fake:no", "quickstart", "--score-only") == 2
+    assert "quickstart: expected 12 predictions in" in capsys.readouterr().err
+    assert call(root, "fake:no", "quickstart", "--predict-only") == 0
+    assert not (folder / "report.json").exists()
+    done = run("fake:no", "quickstart", "--score-only", "--root", root, "--output", root / "out", code=WATCH)
+    assert done.returncode == 0, done.stderr
+    line, loaded = done.stdout.splitlines()
+    assert line.startswith("quickstart: accuracy 50.00 [50.00, 50.00]")
+    assert loaded == "numpy"
+    report = (folder / "report.json").read_bytes()
+    assert call(root, "fake:no", "quickstart") == 0
+    assert (folder / "report.json").read_bytes() == report
+
+
+def test_part_of_the_predictions_makes_no_number(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(root, "fake:no", "quickstart", "--predict-only") == 0
+    part = root / "out" / "fake_no" / "quickstart" / "part-0.jsonl"
+    part.write_text("".join(part.read_text().splitlines(keepends=True)[:-1]))
+    capsys.readouterr()
+    assert call(root, "fake:no", "quickstart", "--score-only") == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "expected 12 predictions" in errors
+    assert ", got 11 (missing: " in errors
+    assert not part.with_name("report.json").exists()
+
+
+def test_blind_run_lies_beside_the_seen_one_under_its_own_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(root, "fake:no", "quickstart") == 0
+    assert call(root, "fake:no", "quickstart", "--blind") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("quickstart-blind: accuracy ")
+    seen, blind = (read_report(root / "out" / "fake_no" / name) for name in ("quickstart", "quickstart-blind"))
+    assert (seen["benchmark"], blind["benchmark"]) == ("quickstart", "quickstart-blind")
+    # Half of the questions about each picture are right, so pictures as clusters give no width; questions would.
+    assert seen["interval"] == blind["interval"] == [50.0, 50.0]
+    records = (root / "out" / "fake_no" / "quickstart-blind" / "samples.jsonl").read_text().splitlines()
+    assert len(records) == 12
+    for record in map(json.loads, records):
+        assert record["images"] == []
+        assert "<image>" not in record["prompt"]
+
+
+def test_other_size_than_published_needs_a_flag(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = root / "mine.py"
+    own.write_text(
+        "from evaluate.benchmarks.quickstart import Quickstart\n\nBENCHMARKS = [Quickstart('mine', size=13)]\n"
+    )
+    words = ("fake:no", "mine", "--benchmark", str(own))
+    assert call(root, *words) == 2
+    assert "mine: expected 13 samples, got 12" in capsys.readouterr().err
+    assert call(root, *words, "--allow-size") == 0
+    assert "mine: accuracy 50.00" in capsys.readouterr().out
+
+
+def test_line_separator_in_question_and_answer_survives(root: Path) -> None:
+    row = {"id": "a\u2028b", "image": "images/000.png", "question": "x\u2028y?", "answer": "n\u2028o", "kind": "\x85"}
+    (root / FOLDER / "held_out.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    for _ in range(2):
+        assert call(root, "fake:N\u2028O", "quickstart") == 0
+    folder = root / "out" / "fake_N\u2028O" / "quickstart"
+    assert read_texts(folder) == {"a\u2028b": "N\u2028O"}
+    assert read_report(folder)["score"] == 100.0

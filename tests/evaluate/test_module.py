@@ -1,0 +1,74 @@
+"""The predict step: texts go to the samples that were asked, and errors to those that could not be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from evaluate.module import PredictModule
+from evaluate.records import PartWriter, read_parts
+from evaluate.sample import Generation, Prediction
+
+
+class Echo:
+    """Answers with the prompt; holds a torch module, as a real predictor does."""
+
+    def __init__(self) -> None:
+        self.model = torch.nn.Linear(2, 2)
+        self.calls: list[tuple[list[str], Generation]] = []
+
+    def generate(self, batch: Sequence[str], generation: Generation) -> list[str]:
+        self.calls.append((list(batch), generation))
+        return [f"{text}!" for text in batch]
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> PredictModule:
+    """As after `setup`, with another predictor."""
+    module = PredictModule("fake:yes", Generation(max_new_tokens=3), tmp_path)
+    module.__dict__.update(predictor=Echo(), writer=PartWriter(tmp_path, 0))
+    return module
+
+
+def test_errors_do_not_shift_the_texts_of_a_batch(module: PredictModule, tmp_path: Path) -> None:
+    module.predict_step([("a", None, "gone"), ("b", "B", None), ("c", None, "broken"), ("d", "D", None)], 0)
+    assert read_parts(tmp_path) == {
+        "a": Prediction("a", "", "gone"),
+        "b": Prediction("b", "B!"),
+        "c": Prediction("c", "", "broken"),
+        "d": Prediction("d", "D!"),
+    }
+    assert module.predictor.calls == [(["B", "D"], Generation(max_new_tokens=3))]  # type: ignore[attr-defined]
+
+
+def test_batch_of_errors_asks_the_model_nothing(module: PredictModule, tmp_path: Path) -> None:
+    module.predict_step([("a", None, "gone")], 0)
+    assert read_parts(tmp_path) == {"a": Prediction("a", "", "gone")}
+    assert module.predictor.calls == []  # type: ignore[attr-defined]
+
+
+def test_lightning_does_not_see_the_weights_of_a_predictor(module: PredictModule) -> None:
+    assert list(module.parameters()) == []
+    assert module.state_dict() == {}
+
+
+def test_rows_are_left_where_they_are(module: PredictModule) -> None:
+    batch = [("a", "A", None)]
+    assert module.transfer_batch_to_device(batch, "meta", 0) is batch
+
+
+def test_setup_loads_the_predictor_on_the_rank_and_teardown_closes_its_file(tmp_path: Path) -> None:
+    module = PredictModule("fake:yes", Generation(), tmp_path)
+    trainer: Any = SimpleNamespace(global_rank=3, strategy=SimpleNamespace(root_device="cpu"))
+    module._trainer = trainer
+    module.setup("predict")
+    module.predict_step([("a", "?", None)], 0)
+    module.teardown("predict")
+    assert (tmp_path / "part-3.jsonl").read_text() == '{"id": "a", "text": "yes", "error": null}\n'
+    with pytest.raises(ValueError, match="closed file"):
+        module.predict_step([("b", "?", None)], 1)

@@ -1,0 +1,247 @@
+"""Runs: what belongs together is told by the fingerprint, and no number is made from a part of a benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from evaluate.benchmark import Benchmark
+from evaluate.predictor import PredictorInfo
+from evaluate.records import PartWriter
+from evaluate.report import Report
+from evaluate.run import Run, score, withhold_pictures
+from evaluate.sample import Generation, Prediction, Sample
+from evaluate.scorer import MeanScorer, Scorer
+from evaluate.scorers.exact_match import exact_match
+from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
+from internvl.conversation import Conversation
+from internvl.errors import InputError
+
+QUESTION = Conversation.ask("What is it?", Path("a.png"))
+SAMPLES = (
+    Sample("1", QUESTION, "cat", {"kind": "animal"}),
+    Sample("2", Conversation.ask("And this?", b"a picture in a table"), "dog"),
+    Sample("3", Conversation.ask("Why?"), ["because", "so"]),
+)
+ANSWERS = (Prediction("1", "Cat "), Prediction("2", "cow"), Prediction("3", "", "shelf:3: gone"))
+
+
+@dataclass(frozen=True)
+class Shelf(Benchmark):
+    rule: Scorer | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def metric(self) -> str:
+        return "anything"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        return SAMPLES
+
+    def scorer(self) -> Scorer | None:
+        return self.rule
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        rows = [f"{sample.id} {prediction.text}" for sample, prediction in zip(samples, predictions, strict=True)]
+        (folder / "submission.txt").write_text("\n".join(rows))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(
+        benchmark=Shelf("shelf", protocol="official", rule=exact_match()),
+        spec="fake:cat",
+        info=PredictorInfo("fake_cat", "fake:cat"),
+        samples=SAMPLES,
+        generation=Generation(),
+        folder=tmp_path / "fake_cat" / "shelf",
+        blind=False,
+    )
+
+
+def store(run: Run, *predictions: Prediction) -> None:
+    writer = PartWriter(run.folder, 0)
+    writer.write(predictions)
+    writer.close()
+
+
+def clusters(run: Run) -> list[str]:
+    return [sample.cluster for sample in run.samples]
+
+
+def with_first(sample: Sample) -> Callable[[Run], Run]:
+    return lambda run: replace(run, samples=(sample, *run.samples[1:]))
+
+
+CHANGES: dict[str, tuple[Callable[[Run], Run], str]] = {
+    "question": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What?", Path("a.png")))), "prompts"),
+    "picture file": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", Path("b")))), "prompts"),
+    "picture bytes": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", b"b"))), "prompts"),
+    "sample id": (with_first(replace(SAMPLES[0], id="one")), "prompts"),
+    "order": (lambda run: replace(run, samples=run.samples[::-1]), "prompts"),
+    "fewer samples": (lambda run: replace(run, samples=run.samples[:2]), "prompts"),
+    "pictures withheld": (lambda run: replace(run, samples=withhold_pictures(run.samples)), "prompts"),
+    "checkpoint": (lambda run: replace(run, info=PredictorInfo("fake_cat", "fake:dog")), "model"),
+    "generation": (lambda run: replace(run, generation=Generation(num_beams=3)), "generation"),
+    "protocol": (lambda run: replace(run, benchmark=replace(run.benchmark, protocol="other")), "protocol"),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_other_run_in_the_same_folder_is_refused_until_started_anew(run: Run, name: str) -> None:
+    change, part = CHANGES[name]
+    run.open(fresh=False)
+    store(run, *ANSWERS)
+    changed = change(run)
+    with pytest.raises(InputError, match=f"expected the {part} of the run that lies there, got others; .* --fresh or"):
+        changed.open(fresh=False)
+    assert run.todo() == [], "a refusal deletes nothing"
+    changed.open(fresh=True)
+    assert changed.todo() == list(changed.samples)
+    changed.open(fresh=False)
+
+
+def test_two_differences_are_both_named(run: Run) -> None:
+    run.open(fresh=False)
+    other = replace(run, generation=Generation(max_new_tokens=1), info=PredictorInfo("fake_cat", "x"))
+    with pytest.raises(InputError, match=r"expected the model and generation of the run"):
+        other.open(fresh=False)
+
+
+def test_targets_may_change_between_two_starts(run: Run) -> None:
+    run.open(fresh=False)
+    replace(run, samples=tuple(replace(sample, target="fish") for sample in SAMPLES)).open(fresh=False)
+
+
+def test_fresh_start_keeps_the_results_beside_it(run: Run) -> None:
+    beside = replace(run, folder=run.folder.with_name("table"))
+    for one in (run, beside):
+        one.open(fresh=False)
+        store(one, *ANSWERS)
+    run.open(fresh=True)
+    assert len(run.todo()) == 3
+    assert beside.todo() == []
+
+
+def test_what_is_left_keeps_the_published_order(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, ANSWERS[1])
+    assert [sample.id for sample in run.todo()] == ["1", "3"]
+
+
+def test_missing_predictions_make_no_number(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, ANSWERS[1])
+    with pytest.raises(InputError, match=r"shelf: expected 3 predictions in .*, got 1 \(missing: 1, 3\); run the same"):
+        score(run, clusters(run))
+    assert sorted(path.name for path in run.folder.iterdir()) == ["part-0.jsonl", "run.json"]
+
+
+def test_long_list_of_missing_predictions_is_cut(run: Run) -> None:
+    many = replace(run, samples=[Sample(f"{number}", QUESTION) for number in range(5)])
+    many.open(fresh=False)
+    with pytest.raises(InputError, match=r"got 0 \(missing: 0, 1, 2, \.\.\.\)"):
+        score(many, clusters(many))
+
+
+def test_report_counts_errors_as_wrong_and_shows_their_number(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, *ANSWERS[::-1])
+    report = score(run, clusters(run))
+    assert report is not None
+    assert report.score == pytest.approx(100 / 3)
+    assert (report.num_samples, report.num_errors, report.num_unparsed) == (3, 1, 0)
+    assert (report.benchmark, report.model, report.protocol) == ("shelf", "fake_cat", "official")
+    assert report.interval is not None
+    assert report.interval[0] < report.score < report.interval[1]
+    assert report.settings["scorer"] == "exact_match"
+    assert report.settings.keys() == {"prompts", "model", "generation", "protocol", "scorer", "versions"}
+
+
+def test_one_record_per_sample_says_what_happened(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, *ANSWERS)
+    score(run, clusters(run))
+    lines = (run.folder / "samples.jsonl").read_text(encoding="utf-8").split("\n")
+    assert lines.pop() == ""
+    first, second, third = map(json.loads, lines)
+    assert first == {
+        "id": "1",
+        "prompt": "<image>\nWhat is it?",
+        "images": ["a.png"],
+        "prediction": "Cat ",
+        "error": None,
+        "target": "cat",
+        "score": 1.0,
+        "kind": "animal",
+    }
+    assert (second["images"], second["score"]) == (["<20 bytes>"], 0.0)
+    assert (third["error"], third["target"], third["score"]) == ("shelf:3: gone", ["because", "so"], 0.0)
+
+
+def test_dataclass_targets_are_written_too(run: Run) -> None:
+    target = VQATarget(("cat",) * 10, "what")
+    vqa = replace(run, benchmark=Shelf("shelf", rule=vqa_accuracy()), samples=[Sample("1", QUESTION, target)])
+    vqa.open(fresh=False)
+    store(vqa, ANSWERS[0])
+    report = score(vqa, clusters(vqa))
+    assert report is not None
+    assert report.metrics == {"accuracy": 100.0, "accuracy/question_type=what": 100.0}
+    assert report.interval is None, "a single picture has no interval"
+    assert json.loads((vqa.folder / "samples.jsonl").read_text())["target"]["answers"] == ["cat"] * 10
+
+
+def test_scoring_twice_writes_the_same_bytes(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, *ANSWERS)
+    written: list[dict[str, bytes]] = []
+    reports: list[Report | None] = []
+    for _ in range(2):
+        reports.append(score(run, clusters(run)))
+        written.append({path.name: path.read_bytes() for path in run.folder.iterdir()})
+    assert written[0] == written[1]
+    assert reports[0] == reports[1]
+    assert written[0].keys() == {"part-0.jsonl", "run.json", "report.json", "samples.jsonl", "submission.txt"}
+
+
+def test_stored_answers_for_other_samples_are_left_out(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, *ANSWERS, Prediction("stray", "cat", "gone"))
+    report = score(run, clusters(run))
+    assert report is not None
+    assert (report.num_samples, report.num_errors) == (3, 1)
+
+
+def test_unscored_sample_is_out_of_score_and_interval(run: Run) -> None:
+    rule = MeanScorer("picky", lambda prediction, target: 1.0 if prediction else None)
+    picky = replace(run, benchmark=Shelf("shelf", rule=rule))
+    picky.open(fresh=False)
+    store(picky, *ANSWERS)
+    report = score(picky, clusters(picky))
+    assert report is not None
+    assert (report.score, report.interval) == (100.0, (100.0, 100.0))
+    assert json.loads((run.folder / "samples.jsonl").read_text().splitlines()[2])["score"] is None
+
+
+def test_benchmark_without_a_rule_writes_its_submission_and_no_number(run: Run) -> None:
+    hidden = replace(run, benchmark=Shelf("shelf"))
+    hidden.open(fresh=False)
+    store(hidden, *ANSWERS)
+    assert score(hidden, clusters(hidden)) is None
+    assert (hidden.folder / "submission.txt").read_text() == "1 Cat \n2 cow\n3 "
+    assert not (hidden.folder / "report.json").exists()
+
+
+def test_blind_run_has_a_name_of_its_own_and_keeps_ids_targets_and_words(run: Run) -> None:
+    blind = replace(run, blind=True, samples=withhold_pictures(run.samples))
+    assert (run.name, blind.name) == ("shelf", "shelf-blind")
+    assert [(s.id, s.target, s.info) for s in blind.samples] == [(s.id, s.target, s.info) for s in SAMPLES]
+    assert [s.prompt.turns[-1].text for s in blind.samples] == ["What is it?", "And this?", "Why?"]
+    assert all(sample.prompt.images == () for sample in blind.samples)

@@ -1,0 +1,156 @@
+"""Training runs small enough for every test: rows and their meta file, a command line, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from PIL import Image
+
+from internvl.scratch import write_scratch_checkpoint
+from train.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[1]
+COLORS = ("red", "blue", "green", "black")
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "patch_size": 14,
+}
+LANGUAGE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def write_tiny_scratch(folder: Path, **keys: Any) -> Path:
+    """An untrained checkpoint whose tokenizer has one token for every color."""
+    keys = {"vision": VISION, "language": LANGUAGE, **keys}
+    return write_scratch_checkpoint(folder, ["What color is picture 1 2 3 4 5 6 7 8 9 0?", *COLORS] * 9, **keys)
+
+
+def color_rows(folder: Path, count: int = 20) -> list[dict[str, Any]]:
+    """Rows about one picture each, every answer two tokens long (a color and the end), and their pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(count):
+        color = COLORS[number % len(COLORS)]
+        Image.new("RGB", (60, 40), color).save(folder / f"{number}.png")
+        rows.append(make_row(f"<image>\nWhat color is picture {number}?", color, image=f"{number}.png"))
+    return rows
+
+
+def make_row(question: str, answer: str, **keys: Any) -> dict[str, Any]:
+    """A row of an annotation file."""
+    return {**keys, "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]}
+
+
+def write_meta(folder: Path, rows: Iterable[Any] | str, name: str = "rows", **keys: Any) -> Path:
+    """Write rows (or the text of the file) and a meta file with one entry; `keys` are further keys of the entry."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
+    annotation = folder / f"{name}.jsonl"
+    annotation.write_text(text, encoding="utf-8")
+    entry = {"root": str(folder), "annotation": str(annotation), "data_augment": False, "repeat_time": 1, **keys}
+    meta = folder / f"{name}.json"
+    meta.write_text(json.dumps({name: entry}), encoding="utf-8")
+    return meta
+
+
+def write_arguments(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> list[str]:
+    """A command line of four samples per step; names with dots go in as `**{"optim.eps": 1}`."""
+    values = {
+        "model.pretrained": checkpoint,
+        "data.meta_path": meta,
+        "data.num_workers": 0,
+        "optim.learning_rate": 3e-3,
+        "output_dir": folder,
+        "batch_size": 4,
+        "per_device_batch_size": 4,
+        "max_steps": 4,
+        "devices": 1,
+        **options,
+    }
+    return [f"--{name}={value}" for name, value in values.items()]
+
+
+def run_here(arguments: list[str]) -> Done:
+    """Run the training command in this process, on the CPU; the environment is put back afterwards."""
+    output, errors = io.StringIO(), io.StringIO()
+    with without_gpu(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        code = main(arguments)
+    return Done(code, output.getvalue(), errors.getvalue())
+
+
+def train_here(arguments: list[str]) -> str:
+    """Run a training command that is to succeed, and return what it printed."""
+    done = run_here(arguments)
+    assert done.code == 0, done.errors
+    return done.output
+
+
+@contextlib.contextmanager
+def without_gpu() -> Iterator[None]:
+    """Train on the CPU where there is a GPU, too, and keep Lightning's seeds out of the environment of other tests."""
+    with mock.patch.dict(os.environ), mock.patch("torch.cuda.is_available", return_value=False):
+        yield
+
+
+def start_process(*arguments: str, module: str = "train", **keys: Any) -> subprocess.Popen[str]:
+    """Start a command of the project as its users do; the caller waits for it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **keys,
+    )
+
+
+def run_process(*arguments: str, module: str = "train") -> Done:
+    """Run a command of the project in a process of its own."""
+    with start_process(*arguments, module=module) as process:
+        output, errors = process.communicate(timeout=240)
+    return Done(process.returncode, output, errors)
+
+
+def read_scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """The TensorBoard curves of a run folder: tag -> step -> value."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
+
+
+def read_weights(folder: Path) -> dict[str, Any]:
+    """The tensors of an exported model."""
+    from safetensors.torch import load_file
+
+    return load_file(folder / "export" / "model.safetensors")

@@ -1,0 +1,216 @@
+"""The command line and the recipes of a training run: what they accept, and what a mistake in them says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from internvl.errors import InputError
+from tests.tiny_run import ROOT, run_process
+from train.config import DataConfig, FinetuneConfig, ModelConfig, OptimConfig, parse, write_config
+
+NEEDED = ["--model.pretrained", "some/model", "--meta_path", "some/meta.json"]
+RECIPES = sorted((ROOT / "train" / "recipes").glob("*.yaml"))
+
+
+def refuse(arguments: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        parse([*NEEDED, *arguments])
+    assert "\n" not in str(caught.value)
+
+
+def write_recipe(folder: Path, text: str) -> str:
+    (folder / "recipe.yaml").write_text(text)
+    return str(folder / "recipe.yaml")
+
+
+def test_defaults_are_those_of_the_published_run():
+    config = parse(NEEDED)
+    assert config == FinetuneConfig(model=ModelConfig("some/model"), data=DataConfig("some/meta.json"))
+    assert config.optim == OptimConfig(1e-5, 0.0, 0.03, 0.05, "all", (0.9, 0.999), 1e-8, 1.0)
+    assert (config.num_train_epochs, config.data.max_seq_length, config.data.num_workers) == (1, 2048, 2)
+    assert (config.save_steps, config.save_total_limit, config.log_steps, config.seed) == (200, 1, 1, 42)
+
+
+def test_help_names_every_option_and_needs_no_torch():
+    code = (
+        "import sys\nfrom train.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules, 'lightning' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    *text, last = done.stdout.splitlines()
+    assert last == "0 False False"
+    for option in ("--config", "--model.pretrained", "--data.meta_path", "--optim.learning_rate", "--batch_size"):
+        assert option in "\n".join(text)
+
+
+def test_a_mistyped_option_ends_the_program_with_one_line_and_code_2():
+    done = run_process("--batchsize", "3")
+    assert (done.code, done.output) == (2, "")
+    assert done.errors == (
+        "error: option: expected a known name, got --batchsize; "
+        "did you mean --batch_size or --per_device_batch_size?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "close"),
+    [
+        ("--learning_rate=1", "--optim.learning_rate"),
+        ("--optim.learning_rte", "--optim.learning_rate"),
+        ("--num_workers", "--data.num_workers"),
+        ("--model.freeze-llm", "--model.freeze_llm"),
+        ("--pretrained", "--model.pretrained"),
+    ],
+)
+def test_a_mistyped_option_is_answered_with_a_close_one(word, close):
+    refuse([word, "1"], rf"^option: expected a known name, got {word.split('=')[0]}; did you mean {close}\b")
+
+
+def test_an_option_close_to_none_points_at_the_help():
+    refuse(["--xyzzy", "1"], r"^option: expected a known name, got --xyzzy; see python -m train --help$")
+
+
+def test_options_are_not_abbreviated():
+    refuse(["--save_st", "1"], "^option: expected a known name, got --save_st; did you mean --save_steps")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--batch_size", "many"], '"batch_size": Expected a .*int.* Got value: many'),
+        (["--optim.decay", "some"], r"\"optim.decay\": .*'all', 'matrices'.* Got value: some"),
+        (["--optim.betas", "[0.9]"], '"optim.betas": Expected a tuple with 2 elements'),
+        (["--precision", "fp7"], '"precision": .*bf16-mixed.* fp7'),
+        (["--devices", "two"], '"devices": .*auto.* two'),
+        (["--batch_size"], "--batch_size: expected one argument"),
+        (["stray"], "unrecognized arguments: stray"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_option(arguments, named):
+    refuse(arguments, rf"^option: expected valid values, got .*{named}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batch_size",
+        "per_device_batch_size",
+        "max_steps",
+        "devices",
+        "save_steps",
+        "save_total_limit",
+        "log_steps",
+        "num_train_epochs",
+        "data.max_seq_length",
+    ],
+)
+def test_a_count_of_nothing_is_refused(name):
+    refuse([f"--{name}", "0"], rf"^{name}: expected (at least 1|more than 0), got 0")
+
+
+def test_less_than_no_worker_is_refused():
+    assert parse([*NEEDED, "--data.num_workers", "0"]).data.num_workers == 0
+    refuse(["--data.num_workers", "-1"], r"^data\.num_workers: expected at least 0, got -1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        ([], "model.pretrained"),
+        (["--meta_path", "some/meta.json"], "model.pretrained"),
+        (["--model.pretrained", "some/model"], "data.meta_path"),
+    ],
+)
+def test_a_missing_path_is_named(arguments, missing):
+    with pytest.raises(InputError, match=rf"^{missing}: expected a path, got none; give --{missing} or name it in"):
+        parse(arguments)
+
+
+@pytest.mark.parametrize("join", [lambda name, value: [name, value], lambda name, value: [f"{name}={value}"]])
+def test_published_spellings_are_understood(join):
+    config = parse([*join("--model_name_or_path", "a=b"), *join("--meta_path", "c")])
+    assert (config.model.pretrained, config.data.meta_path) == ("a=b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("batchsize: 3", "batchsize"),
+        ("optim:\n  learning_rte: 1", "learning_rte"),
+        ("batch_size: many", "batch_size.*many"),
+        ("- 1", "Unexpected config"),
+        ("a: [1", "Problems parsing config"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named(text, named, tmp_path):
+    refuse(["--config", write_recipe(tmp_path, text)], rf"^option: expected valid values, got .*{named}")
+
+
+def test_a_recipe_that_does_not_exist_is_named():
+    refuse(["--config", "lost.yaml"], r"lost\.yaml")
+
+
+def test_options_win_over_the_recipe_and_the_recipe_over_defaults(tmp_path):
+    recipe = write_recipe(tmp_path, "batch_size: 32\nsave_steps: 7\nmodel:\n  pretrained: from/recipe")
+    config = parse(["--config", recipe, "--batch_size", "64", "--meta_path", "m"])
+    assert (config.batch_size, config.save_steps, config.model.pretrained) == (64, 7, "from/recipe")
+    assert config.per_device_batch_size == FinetuneConfig().per_device_batch_size
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_loads(recipe):
+    config = parse(["--config", str(recipe)])
+    assert config.accumulation(1) >= 1
+    assert config != FinetuneConfig(model=ModelConfig(config.model.pretrained), data=DataConfig(config.data.meta_path))
+
+
+def test_there_are_recipes():
+    assert [path.stem for path in RECIPES if path.stem == "quickstart"]
+
+
+def test_the_written_configuration_gives_the_equal_one(tmp_path):
+    config = FinetuneConfig(
+        model=ModelConfig("some/model", freeze_llm=True, drop_path_rate=0.4, conv_style="Hermes-2", attention="sdpa"),
+        data=DataConfig("some/meta.json", 128, dynamic_image_size=True, max_dynamic_patch=6, num_workers=0),
+        optim=OptimConfig(4e-5, betas=(0.8, 0.95), eps=1e-6, decay="matrices"),
+        output_dir="work_dirs/gr\u00fcn",
+        num_train_epochs=0.5,
+        max_steps=9,
+        devices=2,
+        overwrite=True,
+    )
+    write_config(config, tmp_path / "config.yaml")
+    assert parse(["--config", str(tmp_path / "config.yaml")]) == config
+    write_config(parse(NEEDED), tmp_path / "defaults.yaml")
+    assert parse(["--config", str(tmp_path / "defaults.yaml")]) == parse(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("num_devices", "per_device", "batch_size", "passes"), [(64, 8, 512, 1), (32, 8, 512, 2), (16, 4, 128, 2)]
+)
+def test_forward_passes_are_those_of_the_published_scripts(num_devices, per_device, batch_size, passes):
+    config = FinetuneConfig(batch_size=batch_size, per_device_batch_size=per_device)
+    assert config.accumulation(num_devices) == passes
+
+
+@pytest.mark.parametrize(("num_devices", "choices"), [(3, [120, 132]), (100, [400])])
+def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_work(num_devices, choices):
+    config = FinetuneConfig(batch_size=128, per_device_batch_size=4)
+    with pytest.raises(InputError, match=rf"^batch_size: .* 4 per device x {num_devices} devices, got 128") as caught:
+        config.accumulation(num_devices)
+    named = [int(size) for size in re.findall(r"\d+", str(caught.value).split("; use ")[1])]
+    assert named == choices
+    assert all(replace(config, batch_size=size).accumulation(num_devices) >= 1 for size in named)
+
+
+def test_only_the_tiling_options_that_were_given_replace_the_checkpoints():
+    assert DataConfig().tiling == {}
+    given = DataConfig(dynamic_image_size=False, use_thumbnail=True, min_dynamic_patch=2, max_dynamic_patch=6)
+    assert given.tiling == {"dynamic": False, "thumbnail": True, "min_tiles": 2, "max_tiles": 6}
