@@ -19,10 +19,16 @@ def build_parser() -> argparse.ArgumentParser:
     quickstart = commands.add_parser("quickstart", help="make the picture-question set and a small untrained model")
     quickstart.add_argument("--data", type=Path, default=Path("playground/quickstart"), help="folder of the set")
     quickstart.add_argument("--model", type=Path, default=Path("pretrained/quickstart"), help="folder of the model")
-    quickstart.add_argument("--num-train", type=int, default=8000, help="training pictures (default 8000)")
-    quickstart.add_argument("--num-held-out", type=int, default=400, help="held-out pictures (default 400)")
+    quickstart.add_argument("--num-train", type=_count, default=8000, help="training pictures (default 8000)")
+    quickstart.add_argument("--num-held-out", type=_count, default=400, help="held-out pictures (default 400)")
     quickstart.add_argument("--seed", type=int, default=0, help="of pictures, questions and weights (default 0)")
     return parser
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {word}; give a positive number")
+    return int(word)
 
 
 def make_quickstart(data: Path, model: Path, num_train: int, num_held_out: int, seed: int) -> None:
@@ -38,8 +44,11 @@ def make_quickstart(data: Path, model: Path, num_train: int, num_held_out: int, 
         f"{data}: {num_train} training pictures with {sum(report.train_counts.values())} questions, "
         f"{num_held_out} held-out pictures with {sum(report.held_out_counts.values())} questions"
     )
+    from transformers.utils import logging
+
     from internvl.scratch import write_scratch_checkpoint
 
+    logging.disable_progress_bar()  # over in no time
     with (data / "train.jsonl").open(encoding="utf-8") as file:
         texts = [turn["value"] for line in file for turn in json.loads(line)["conversations"]]
     write_scratch_checkpoint(model, texts, seed=seed)

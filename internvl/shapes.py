@@ -23,7 +23,7 @@ from internvl.shapes_questions import (
     Question,
     Scene,
     Shape,
-    describe,
+    draw_lesson,
     draw_questions,
     draw_scene,
     is_held_out,
@@ -195,10 +195,7 @@ def _make_pictures(
         # A generator for each picture: it stays the same however many others are made.
         random = Random(f"{seed}/{split}/{index}")
         scene = draw_scene(random, held_out=split == HELD_OUT)
-        questions[name] = draw_questions(random, scene)
-        if split == TRAIN:
-            questions[name].append(describe(scene))
-            random.shuffle(questions[name])
+        questions[name] = draw_lesson(random, scene) if split == TRAIN else draw_questions(random, scene)
         paint(random, scene).save(pictures / name)
         progress(index + 1)
     return questions

@@ -18,7 +18,8 @@ QUESTION_KINDS = ("color", "shape", "count", "exists", "where", "instance", "num
 NUM_QUESTIONS = 8
 
 # Not `count`, which has one question a scene, nor `exists`, where a guesser without the picture is right half the time.
-_EXTRA_KINDS = ("where", "instance", "number")
+_LATE_KINDS = ("where", "instance", "number")
+_SOON_KINDS = ("color", "shape", "count", "exists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,18 @@ def draw_questions(random: Random, scene: Scene) -> list[Question]:
     """Draw one question of every kind and one more, no text twice."""
     questions = [draw_question(random, scene, kind) for kind in QUESTION_KINDS]
     while len(questions) < NUM_QUESTIONS:
-        question = draw_question(random, scene, random.choice(_EXTRA_KINDS))
+        question = draw_question(random, scene, random.choice(_LATE_KINDS))
         if question not in questions:
             questions.append(question)
+    return questions
+
+
+def draw_lesson(random: Random, scene: Scene) -> list[Question]:
+    """Draw what one training picture teaches: the caption, every kind that is learned late, two that are learned soon."""
+    kinds = [*_LATE_KINDS, random.choice(_LATE_KINDS), *random.sample(_SOON_KINDS, 2)]
+    questions = list(dict.fromkeys(draw_question(random, scene, kind) for kind in kinds))
+    questions.append(describe(scene))
+    random.shuffle(questions)
     return questions
 
 

@@ -60,7 +60,6 @@ def fit(config: FinetuneConfig) -> Path:
     data.mixture.check()
     module = SFTModule(config.model, config.optim)
     checkpoint = _prepare_folder(folder, config)
-    throughput = ThroughputCallback(config.log_steps)
     shows_bar = sys.stderr.isatty()
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
@@ -77,22 +76,7 @@ def fit(config: FinetuneConfig) -> Path:
         enable_progress_bar=shows_bar,
         default_root_dir=folder,
         logger=TensorBoardLogger(save_dir=folder, name="tensorboard", version=""),
-        callbacks=[
-            throughput,
-            LearningRateMonitor("step"),
-            *([] if shows_bar else [ProgressCallback(throughput, config.log_steps)]),
-            ModelCheckpoint(
-                dirpath=folder / "checkpoints",
-                filename="step-{step}",
-                auto_insert_metric_name=False,
-                every_n_train_steps=config.save_steps,
-                monitor="step",
-                mode="max",
-                save_top_k=config.save_total_limit,
-                save_last="link",
-            ),
-            ExportCallback(folder / "export"),
-        ],
+        callbacks=_callbacks(config, folder, shows_bar),
     )
     if trainer.is_global_zero:
         _explain(config, data, devices, accumulation, checkpoint)
@@ -103,6 +87,27 @@ def fit(config: FinetuneConfig) -> Path:
     if trainer.is_global_zero:
         print(f"exported: {folder / 'export'}", flush=True)
     return folder / "export"
+
+
+def _callbacks(config: FinetuneConfig, folder: Path, shows_bar: bool) -> list[L.Callback]:
+    """What runs beside the model; lines of progress where no bar shows it."""
+    throughput = ThroughputCallback(config.log_steps)
+    return [
+        throughput,
+        LearningRateMonitor("step"),
+        *([] if shows_bar else [ProgressCallback(throughput, config.log_steps)]),
+        ModelCheckpoint(
+            dirpath=folder / "checkpoints",
+            filename="step-{step}",
+            auto_insert_metric_name=False,
+            every_n_train_steps=config.save_steps,
+            monitor="step",
+            mode="max",
+            save_top_k=config.save_total_limit,
+            save_last="link",
+        ),
+        ExportCallback(folder / "export"),
+    ]
 
 
 def _prepare_folder(folder: Path, config: FinetuneConfig) -> Path | None:

@@ -55,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def shelves(monkeypatch: pytest.MonkeyPatch) -> dict[str, Benchmark]:
     """Three benchmarks instead of the shipped ones."""
-    known = {
+    known: dict[str, Benchmark] = {
         "shelf-val": Shelf("shelf-val", groups=("shelf", "wood")),
         "shelf-test": Shelf("shelf-test", groups=("shelf",)),
         "table": Shelf("table", groups=("wood", "shelf-val")),

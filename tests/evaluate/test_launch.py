@@ -171,7 +171,7 @@ def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
     for file in place.checkpoint.iterdir():
         if file.name != "tokenizer.json":
             (folder / file.name).symlink_to(file)
-    assert main([str(folder), *map(str, place.command[1:])]) == 2
+    assert main([str(folder), *map(str, place.command[1:]), "--devices", "1"]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(f"error: tokenizer: expected tokenizer files in {folder}, got ")
     assert errors.count("\n") == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import math
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from torch import multiprocessing
 from torchmetrics import MetricCollection
 
+from evaluate import metric as module
 from evaluate.metric import ScorerMetric
 from evaluate.scorer import MeanScorer, Scores
 from evaluate.scorers.exact_match import exact_match
@@ -45,7 +48,7 @@ class LongestFirst:
 
     name, primary, higher_is_better = "longest", "share", False
 
-    def __call__(self, predictions: list[str], targets: list[Any]) -> Scores:
+    def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores:
         longest = max(map(len, predictions), default=0)
         share = sum(map(len, predictions)) / (longest * len(predictions)) if longest else math.nan
         return Scores({"share": share}, (None,) * len(predictions))
@@ -73,6 +76,12 @@ def test_forward_gives_the_value_of_the_batch_and_remembers_all() -> None:
     assert metric(["red", "blue"], ["red", "red"])["accuracy"].item() == 50.0
     assert metric(["red"], ["red"])["accuracy"].item() == 100.0
     assert values(metric)["accuracy"] == pytest.approx(200 / 3)
+
+
+def test_example_in_the_docstring_is_true() -> None:
+    outcome = doctest.testmod(module)
+    assert outcome.attempted
+    assert not outcome.failed
 
 
 def test_empty_update_changes_nothing() -> None:

@@ -54,8 +54,7 @@ def test_a_mistyped_option_ends_the_program_with_one_line_and_code_2():
     done = run_process("--batchsize", "3")
     assert (done.code, done.output) == (2, "")
     assert done.errors == (
-        "error: option: expected a known name, got --batchsize; "
-        "did you mean --batch_size or --per_device_batch_size?\n"
+        "error: option: expected a known name, got --batchsize; did you mean --batch_size or --per_device_batch_size?\n"
     )
 
 

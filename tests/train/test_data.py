@@ -123,9 +123,7 @@ def test_options_of_the_run_reach_the_processor(checkpoint, meta):
 
 
 def test_two_ranks_share_every_step(checkpoint, meta):
-    loaders = [
-        make_module(checkpoint, meta, world=2, rank=rank, num_workers=0).train_dataloader() for rank in range(2)
-    ]
+    loaders = [make_module(checkpoint, meta, world=2, rank=rank, num_workers=0).train_dataloader() for rank in range(2)]
     whole = make_module(checkpoint, meta, num_workers=0).train_dataloader()
     assert [len(loader) for loader in (*loaders, whole)] == [5, 5, 10]
     shared = [batch["input_ids"].tolist() for pair in zip(*loaders, strict=True) for batch in pair]

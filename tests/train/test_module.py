@@ -79,7 +79,7 @@ def test_plain_lightning_trains_it(checkpoint, meta, tmp_path, monkeypatch):
 def test_every_part_moves_and_trains_when_nothing_is_frozen(checkpoint, meta):
     module, watcher = fit(checkpoint, meta)
     assert moved_parts(module, watcher) == set(PARTS.values())
-    assert watcher.modes == [dict.fromkeys(PARTS.values(), {True})] * 3
+    assert watcher.modes == [{name: {True} for name in PARTS.values()}] * 3
 
 
 @pytest.mark.parametrize("option", PARTS)

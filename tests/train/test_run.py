@@ -54,7 +54,11 @@ def test_a_trained_model_answers_from_the_picture(checkpoint, meta, tmp_path):
         # The question is always the same: the color is in the picture alone.
         row = processor(Conversation.ask("What color is picture 0?", meta.parent / f"{number}.png"))
         ids = model.generate(
-            row["input_ids"][None], row["pixel_values"], max_new_tokens=3, eos_token_id=processor.stop_id, do_sample=False
+            row["input_ids"][None],
+            row["pixel_values"],
+            max_new_tokens=3,
+            eos_token_id=processor.stop_id,
+            do_sample=False,
         )
         right += processor.decode(ids[0].tolist()) == COLORS[number % len(COLORS)]
     # Without the picture 2 of 8 would be right.
@@ -102,7 +106,9 @@ def test_tensorboard_holds_loss_learning_rate_gradient_norm_and_speed(finished_r
     }
     assert all(list(curve) == list(range(30)) for curve in curves.values())
     assert list(curves["train/loss"].values()) == pytest.approx(losses(finished_run.output), abs=1e-4)
-    assert all(value > 0 for name, curve in curves.items() if name[:5] in ("train", "speed") for value in curve.values())
+    assert all(
+        value > 0 for name, curve in curves.items() if name[:5] in ("train", "speed") for value in curve.values()
+    )
     assert curves["lr-AdamW"][0] == 0.0
     assert curves["lr-AdamW"][1] == pytest.approx(3e-3)
 
@@ -188,7 +194,9 @@ def test_a_good_run_warns_of_nothing(checkpoint, meta, tmp_path):
 def test_a_batch_that_the_devices_do_not_divide_is_refused(checkpoint, meta, tmp_path):
     done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", batch_size=128, devices=3))
     assert done.code == 2
-    assert done.errors.startswith("error: batch_size: expected a multiple of 4 per device x 3 devices, got 128; use 120")
+    assert done.errors.startswith(
+        "error: batch_size: expected a multiple of 4 per device x 3 devices, got 128; use 120"
+    )
     assert not (tmp_path / "run").exists()
 
 

@@ -179,7 +179,7 @@ def test_cut_line_of_questions_is_named(root: Path, benchmark: Benchmark) -> Non
 
 
 def test_fake_answers_score_as_computed_by_hand(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["fake:Red.", "vqa-textvqa-val", "--root", str(root), "--output", str(tmp_path / "out")]
+    command = ["fake:Red.", "vqa-textvqa-val", "--root", str(root), "--output", str(tmp_path / "out"), "--devices", "1"]
     assert main(command) == 2
     assert "expected 5000 samples, got 5" in capsys.readouterr().err
     assert main([*command, "--allow-size"]) == 0

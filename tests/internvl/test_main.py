@@ -1,0 +1,102 @@
+"""`python -m internvl`: the commands around checkpoints and data, as their users call them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from internvl.__main__ import main
+from internvl.errors import InputError
+from internvl.folder import check_folder
+from internvl.processor import InternVLProcessor
+from train.mixture import Mixture, read_meta
+
+
+def quickstart(folder: Path, *words: str) -> list[str]:
+    return [
+        "quickstart",
+        f"--data={folder}/data",
+        f"--model={folder}/model",
+        "--num-train=6",
+        "--num-held-out=3",
+        *words,
+    ]
+
+
+def test_the_quickstart_makes_a_set_and_a_model_that_fit_together(tmp_path, capsys):
+    assert main(quickstart(tmp_path)) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    lines = output.out.splitlines()
+    assert lines[0].startswith(f"{tmp_path}/data: 6 training pictures with ")
+    assert ", 3 held-out pictures with " in lines[0]
+    assert lines[1:] == [f"{tmp_path}/model: an untrained InternVL with its tokenizer"]
+    mixture = Mixture(read_meta(tmp_path / "data" / "meta.json"))
+    mixture.check()
+    assert len(mixture) == 6
+    processor = InternVLProcessor.from_pretrained(check_folder(tmp_path / "model"))
+    assert all(processor(mixture[index][1], training=True)["labels"].max() > 0 for index in range(6))
+
+
+def test_the_same_seed_makes_the_same_and_another_one_something_else(tmp_path, capsys):
+    def read(name: str) -> tuple[bytes, bytes]:
+        return (
+            (tmp_path / name / "data" / "train.jsonl").read_bytes(),
+            (tmp_path / name / "model" / "model.safetensors").read_bytes(),
+        )
+
+    for name, seed in (("one", 0), ("same", 0), ("other", 1)):
+        assert main(quickstart(tmp_path / name, f"--seed={seed}")) == 0
+    assert read("one") == read("same")
+    assert all(one != other for one, other in zip(read("one"), read("other"), strict=True))
+
+
+def test_the_questions_printed_are_those_of_the_files(tmp_path, capsys):
+    assert main(quickstart(tmp_path)) == 0
+    held_out = (tmp_path / "data" / "held_out.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in (tmp_path / "data" / "train.jsonl").read_text().splitlines()]
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.endswith(f"3 held-out pictures with {len(held_out)} questions")
+    num_pairs = sum(len(row["conversations"]) // 2 for row in rows)
+    assert f"6 training pictures with {num_pairs} questions, " in line
+
+
+def test_a_mistake_ends_with_one_line_and_code_2(tmp_path, capsys, monkeypatch):
+    def fail(*_: object) -> None:
+        raise InputError("data: expected a folder, got a file; move it")
+
+    monkeypatch.setattr("internvl.__main__.make_quickstart", fail)
+    assert main(quickstart(tmp_path)) == 2
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", "error: data: expected a folder, got a file; move it\n")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many", "1.5"])
+@pytest.mark.parametrize("option", ["--num-train", "--num-held-out"])
+def test_a_wrong_number_of_pictures_is_refused(option, number, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(quickstart(tmp_path, f"{option}={number}"))
+    assert end.value.code == 2
+    assert f"argument {option}: expected a number of at least 1, got {number}; " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["quickstat"], ["quickstart", "--sed=1"]])
+def test_an_unknown_command_or_option_ends_with_code_2(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert "usage: python -m internvl" in capsys.readouterr().err
+
+
+def test_help_names_the_commands_and_needs_no_torch():
+    code = (
+        "import internvl.__main__ as m, sys\ntry: m.main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "quickstart" in done.stdout
+    assert done.stdout.endswith("False\n")
