@@ -1,4 +1,4 @@
-"""Rows to a batch: pad on the right for training, on the left for generation, concatenate the tiles.
+"""Rows to a batch: padded on the right for training or on the left for generation, or packed into one line.
 
 The mask comes from the lengths, never from comparing ids with the pad id: a real token may have that id.
 """
@@ -6,13 +6,20 @@ The mask comes from the lengths, never from comparing ids with the pad id: a rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from internvl.errors import InputError
 from internvl.tokens import IGNORE_INDEX
 
+Weighting = Literal["token", "sample", "square"]
+
 _PER_TILE = ("pixel_values", "image_flags")
+# A label weighs the number of labels of its sample to this power.
+_POWERS = {"token": 0.0, "sample": -1.0, "square": -0.5}
 
 
 def collate(
@@ -53,12 +60,49 @@ def collate(
     batch["attention_mask"] = mask
     if "position_ids" not in batch:
         batch["position_ids"] = (mask.long().cumsum(1) - 1).masked_fill(~mask, 1)
+    return batch | _join_tiles(rows, blank)
+
+
+def pack(
+    rows: Sequence[Mapping[str, Tensor]], *, blank: Tensor | None = None, weighting: Weighting = "token"
+) -> dict[str, Tensor]:
+    """Lay rows with labels one behind the other on a single line, without padding.
+
+    Args:
+        rows: as in `collate`.
+        blank: as in `collate`; the whole pack gets one, and only if no row has a picture.
+        weighting: what a label weighs in the loss where its sample has k of them: "token" 1, "sample" 1/k (samples
+            count alike), "square" 1/sqrt(k).
+
+    Returns:
+        The tensors of the rows, (1, tokens), with `position_ids` that restart at every sample (those of isolated rows
+        stay), `sample_ids` (0, 1, ...) and `loss_weight` (0 where nothing is learned). The first token of a sample has
+        no label: the last token of the sample before would predict it.
+    """
+    if weighting not in _POWERS:
+        raise InputError(f"weighting: expected one of {', '.join(_POWERS)}, got {weighting!r}; correct the name")
+    lengths = [len(row["input_ids"]) for row in rows]
+    names = dict.fromkeys([name for row in rows for name in row if name not in _PER_TILE] + ["position_ids"])
+    batch: dict[str, Tensor] = {}
+    for name in names:
+        values = [row[name] if name in row else _default(name, len(row["input_ids"])) for row in rows]
+        batch[name] = torch.cat(values)[None]
+    batch["labels"][0, [0, *accumulate(lengths)][:-1]] = IGNORE_INDEX
+    learned = batch["labels"] != IGNORE_INDEX
+    counts = torch.stack([own.sum() for own in learned[0].split(lengths)])
+    weights = counts.clamp(min=1).float() ** _POWERS[weighting]
+    batch["sample_ids"] = torch.arange(len(rows)).repeat_interleave(torch.tensor(lengths))[None]
+    batch["loss_weight"] = weights[batch["sample_ids"]].masked_fill(~learned, 0.0)
+    return batch | _join_tiles(rows, blank)
+
+
+def _join_tiles(rows: Sequence[Mapping[str, Tensor]], blank: Tensor | None) -> dict[str, Tensor]:
+    """The tiles of all rows with their flags, or the blank tile in place of none."""
     tiles = torch.cat([row["pixel_values"] for row in rows])
-    flags = [row.get("image_flags", torch.ones(len(row["pixel_values"]), dtype=torch.long)) for row in rows]
-    batch["pixel_values"], batch["image_flags"] = tiles, torch.cat(flags)
     if len(tiles) == 0 and blank is not None:
-        batch["pixel_values"], batch["image_flags"] = blank, torch.zeros(len(blank), dtype=torch.long)
-    return batch
+        return {"pixel_values": blank, "image_flags": torch.zeros(len(blank), dtype=torch.long)}
+    flags = [row.get("image_flags", torch.ones(len(row["pixel_values"]), dtype=torch.long)) for row in rows]
+    return {"pixel_values": tiles, "image_flags": torch.cat(flags)}
 
 
 def _default(name: str, count: int) -> Tensor:

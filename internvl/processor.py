@@ -7,9 +7,10 @@ special tokens around it make that exact, and thousands of literal placeholders 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,8 @@ class InternVLProcessor:
 
     def encode(self, turns: Sequence[Turn], tokens_per_image: Sequence[int] = (), *, training: bool = True) -> Encoded:
         """Ids and labels of one dialogue; labels come from the answer spans of the template."""
-        rendered = self.template.render(turns, num_images=len(tokens_per_image), training=training)
-        encoding = self.tokenizer.backend_tokenizer.encode(rendered.text)
-        labels = _label(encoding.ids, encoding.offsets, rendered.answers)
-        return self._insert_pictures(encoding.ids, labels, tokens_per_image)
+        row = self._encode_row(turns, tokens_per_image, training)
+        return Encoded(row["input_ids"].tolist(), row["labels"].tolist())
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of a reply: special tokens dropped, nothing stripped (scorers decide)."""
@@ -147,13 +146,13 @@ class InternVLProcessor:
         tiles = self.tiles(chat, max_tiles)
         counts = [len(tile) * self.tokens_per_tile for tile in tiles]
         size = self.tiler.image_size
-        row: Row = {"pixel_values": torch.cat(tiles) if tiles else torch.empty((0, 3, size, size), dtype=torch.uint8)}
+        row: Row = {"pixel_values": torch.empty((0, 3, size, size), dtype=torch.uint8)}
+        if tiles:
+            row["pixel_values"] = torch.cat(tiles) if len(tiles) > 1 else tiles[0]
         if chat.isolated and training:
             row |= self._encode_isolated(chat, counts)
         else:
-            encoded = self.encode(chat.turns, counts, training=training)
-            row["input_ids"] = torch.tensor(encoded.input_ids)
-            row["labels"] = torch.tensor(encoded.labels)
+            row |= self._encode_row(chat.turns, counts, training)
         if not training:
             del row["labels"]
         return self._fit(row, training)
@@ -164,34 +163,46 @@ class InternVLProcessor:
         `branch_ids` is 0 in the prefix and k in pair k; positions restart behind the prefix, so every pair is
         computed exactly as if it were a row of its own.
         """
-        pairs = [self.encode(pair.turns, counts) for pair in chat.split_pairs()]
+        pairs = [self._tokenize(pair.turns, len(counts), training=True) for pair in chat.split_pairs()]
         first = pairs[0].input_ids
         shared = len(first) - first[::-1].index(self.context_id) + 1  # with the end token of the last picture
-        ids, labels = list(first[:shared]), [IGNORE_INDEX] * shared
-        positions, branches = list(range(shared)), [0] * shared
+        restart = shared + sum(counts) - len(counts)  # the same place once the pictures are in
+        ids, labels, branches = list(first[:shared]), [IGNORE_INDEX] * shared, [0] * shared
+        positions = [torch.arange(restart)]
         for number, pair in enumerate(pairs, 1):
             if pair.input_ids[:shared] != first[:shared]:
                 raise AssertionError("the pairs of an isolated row must share their prefix")
+            own = len(pair.input_ids) - shared
             ids += pair.input_ids[shared:]
             labels += pair.labels[shared:]
-            positions += range(shared, len(pair.input_ids))
-            branches += [number] * (len(pair.input_ids) - shared)
-        named = {"input_ids": ids, "labels": labels, "position_ids": positions, "branch_ids": branches}
-        return {name: torch.tensor(values) for name, values in named.items()}
+            branches += [number] * own
+            positions.append(torch.arange(restart, restart + own))
+        row = self._insert_pictures({"input_ids": ids, "labels": labels, "branch_ids": branches}, counts)
+        return row | {"position_ids": torch.cat(positions)}
 
-    def _insert_pictures(self, ids: list[int], labels: list[int], tokens_per_image: Sequence[int]) -> Encoded:
-        places = [position for position, token in enumerate(ids) if token == self.context_id]
-        if len(places) != len(tokens_per_image):
+    def _encode_row(self, turns: Sequence[Turn], tokens_per_image: Sequence[int], training: bool) -> Row:
+        encoded = self._tokenize(turns, len(tokens_per_image), training=training)
+        return self._insert_pictures({"input_ids": encoded.input_ids, "labels": encoded.labels}, tokens_per_image)
+
+    def _tokenize(self, turns: Sequence[Turn], num_images: int, *, training: bool) -> Encoded:
+        """Ids and labels with one placeholder per picture."""
+        rendered = self.template.render(turns, num_images=num_images, training=training)
+        encoding = self.tokenizer.backend_tokenizer.encode(rendered.text)
+        ids = encoding.ids
+        found = ids.count(self.context_id)
+        if found != num_images:
             raise InputError(
-                f"text: expected {len(tokens_per_image)} picture placeholders, got {len(places)}; "
+                f"text: expected {num_images} picture placeholders, got {found}; "
                 f"the words {IMAGE_CONTEXT} and {IMAGE_START} are reserved, remove them from the text"
             )
-        out_ids, out_labels = [], []
-        for (start, stop), count in zip(pairwise([-1, *places]), tokens_per_image, strict=True):
-            out_ids += ids[start + 1 : stop] + [self.context_id] * count
-            out_labels += labels[start + 1 : stop] + [IGNORE_INDEX] * count
-        last = places[-1] if places else -1
-        return Encoded(out_ids + ids[last + 1 :], out_labels + labels[last + 1 :])
+        return Encoded(ids, _label(ids, encoding.offsets, rendered.answers))
+
+    def _insert_pictures(self, columns: Mapping[str, Sequence[int]], tokens_per_image: Sequence[int]) -> Row:
+        """Per-token tensors in which every placeholder is repeated once per visual token of its picture."""
+        row = {name: torch.tensor(values, dtype=torch.long) for name, values in columns.items()}
+        repeats = torch.ones_like(row["input_ids"])
+        repeats[row["input_ids"] == self.context_id] = torch.tensor(tokens_per_image, dtype=torch.long)
+        return {name: values.repeat_interleave(repeats) for name, values in row.items()}
 
     def _fit(self, row: Row, training: bool) -> Row:
         """Cut to `max_length` where no picture and not every answer is lost; else say what to do."""
@@ -250,14 +261,11 @@ def _label(ids: Sequence[int], offsets: Sequence[tuple[int, int]], answers: Sequ
 
     A token begins where the one before it ends: some tokenizers trim white space from the offsets they report.
     """
+    begins = [0, *accumulate((end for _, end in offsets), max)][: len(ids)]
     labels = [IGNORE_INDEX] * len(ids)
-    begin = current = 0
-    for position, (_, end) in enumerate(offsets):
-        while current < len(answers) and begin >= answers[current][1]:
-            current += 1
-        if current < len(answers) and answers[current][0] <= begin:
-            labels[position] = ids[position]
-        begin = max(begin, end)
+    for start, end in answers:
+        first, last = bisect_left(begins, start), bisect_left(begins, end)
+        labels[first:last] = ids[first:last]
     return labels
 
 

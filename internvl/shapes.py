@@ -1,7 +1,7 @@
 """A small picture-question set of coloured shapes with numeric marks, made from a seed.
 
-The pictures of `held_out.jsonl` show only combinations of colour, shape and place that no training picture shows: a
-right answer there is read from the picture, not remembered.
+The scenes of `held_out.jsonl` (which shapes of which colours are in which places) do not occur in training: none can be
+remembered, a right answer is read from the picture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from internvl.shapes_questions import (
     Question,
     Scene,
     Shape,
-    draw_lesson,
+    describe,
     draw_questions,
     draw_scene,
     is_held_out,
@@ -116,7 +116,7 @@ def write_shapes(
     Args:
         folder: Where the set goes; `meta.json` names it as it is given here, relative or absolute.
         num_train: Number of training pictures.
-        num_held_out: Number of pictures of held out combinations.
+        num_held_out: Number of pictures of held out scenes.
         seed: The same seed gives the same first pictures, however many are made.
         progress: Called after every picture with the number made and the number to make.
 
@@ -195,7 +195,10 @@ def _make_pictures(
         # A generator for each picture: it stays the same however many others are made.
         random = Random(f"{seed}/{split}/{index}")
         scene = draw_scene(random, held_out=split == HELD_OUT)
-        questions[name] = draw_lesson(random, scene) if split == TRAIN else draw_questions(random, scene)
+        questions[name] = draw_questions(random, scene)
+        if split == TRAIN:
+            questions[name].append(describe(scene))
+            random.shuffle(questions[name])
         paint(random, scene).save(pictures / name)
         progress(index + 1)
     return questions

@@ -1,6 +1,6 @@
 """Scenes of coloured shapes with numeric marks, and questions about them that have one right answer, drawn at random.
 
-Some (colour, kind, cell) combinations are held out: a training scene never has one, a held out scene has nothing else.
+A scene is the set of its (colour, kind, cell) combinations. A quarter of all scenes is held out: training has none of them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ QUESTION_KINDS = ("color", "shape", "count", "exists", "where", "instance", "num
 NUM_QUESTIONS = 8
 
 # Not `count`, which has one question a scene, nor `exists`, where a guesser without the picture is right half the time.
-_LATE_KINDS = ("where", "instance", "number")
-_SOON_KINDS = ("color", "shape", "count", "exists")
+_EXTRA_KINDS = ("where", "instance", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,59 +52,34 @@ class Question:
     answer: str
 
 
-def is_held_out(shape: Shape) -> bool:
-    """Whether the colour, kind and cell of a shape are one of the 12 in 48 combinations kept out of training.
+def is_held_out(scene: Scene) -> bool:
+    """Whether the scene, the set of its combinations of colour, shape and place, is kept out of training.
 
-    With a plain sum every colour-kind pair misses one of its four cells, every kind-cell pair one of its four colours,
-    and no colour-cell pair more than one of its three kinds.
-
-    Example:
-        >>> is_held_out(Shape("red", "circle", "top left", mark=1))
-        True
-        >>> is_held_out(Shape("red", "circle", "top right", mark=1))
-        False
+    A quarter of all scenes is, evenly over colours, shapes, places and numbers of shapes; the marks do not matter.
     """
-    return (COLORS.index(shape.color) + KINDS.index(shape.kind) + CELLS.index(shape.cell)) % len(CELLS) == 0
+    parts = ((COLORS.index(s.color), KINDS.index(s.kind), CELLS.index(s.cell)) for s in scene.shapes)
+    return sum(map(sum, parts)) % 4 == 0
 
 
 def draw_scene(random: Random, held_out: bool) -> Scene:
-    """Draw one to three shapes, all of them held out combinations or none."""
+    """Draw one to three shapes, in a scene of the one side or the other."""
     num_shapes = random.choice(MARKS)
     while True:
         cells = sorted(random.sample(CELLS, num_shapes), key=CELLS.index)
         marks = random.sample(MARKS, num_shapes)
-        scene = Scene(tuple(_draw_shape(random, cell, mark, held_out) for cell, mark in zip(cells, marks, strict=True)))
-        if len({shape.name for shape in scene.shapes}) == num_shapes:
+        looks = [(random.choice(COLORS), random.choice(KINDS)) for _ in cells]
+        scene = Scene(tuple(Shape(*look, cell, mark) for look, cell, mark in zip(looks, cells, marks, strict=True)))
+        if len(set(looks)) == num_shapes and is_held_out(scene) == held_out:
             return scene
-
-
-def _draw_shape(random: Random, cell: str, mark: int, held_out: bool) -> Shape:
-    choices: dict[str, list[Shape]] = defaultdict(list)
-    for color in COLORS:
-        for kind in KINDS:
-            shape = Shape(color, kind, cell, mark)
-            if is_held_out(shape) == held_out:
-                choices[color].append(shape)
-    # The colour first: drawn over all combinations, the one colour that keeps its three kinds would be the best guess.
-    return random.choice(choices[random.choice(list(choices))])
 
 
 def draw_questions(random: Random, scene: Scene) -> list[Question]:
     """Draw one question of every kind and one more, no text twice."""
     questions = [draw_question(random, scene, kind) for kind in QUESTION_KINDS]
     while len(questions) < NUM_QUESTIONS:
-        question = draw_question(random, scene, random.choice(_LATE_KINDS))
+        question = draw_question(random, scene, random.choice(_EXTRA_KINDS))
         if question not in questions:
             questions.append(question)
-    return questions
-
-
-def draw_lesson(random: Random, scene: Scene) -> list[Question]:
-    """Draw what one training picture teaches: the caption, every kind that is learned late, two that are learned soon."""
-    kinds = [*_LATE_KINDS, random.choice(_LATE_KINDS), *random.sample(_SOON_KINDS, 2)]
-    questions = list(dict.fromkeys(draw_question(random, scene, kind) for kind in kinds))
-    questions.append(describe(scene))
-    random.shuffle(questions)
     return questions
 
 
@@ -137,8 +111,8 @@ def draw_question(random: Random, scene: Scene, kind: str) -> Question:
 
 
 def _draw_where(random: Random, scene: Scene) -> Question:
-    # Colour and kind together fix the cell of a held out combination: asking by both alone, a guesser who knows the
-    # held out questions would always be right. Two questions in three ask by mark, which says nothing about the cell.
+    # Colour and kind together fix the cell of a single held out shape: asking by both alone, a guesser who knows the
+    # held out questions would often be right. Two questions in three ask by mark, which says nothing about the cell.
     colors = Counter(shape.color for shape in scene.shapes)
     kinds = Counter(shape.kind for shape in scene.shapes)
     looks = (

@@ -6,7 +6,7 @@ Tiles stay uint8 until they are on the device; `normalize` there gives the same 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from internvl.conversation import Picture
 from internvl.errors import InputError, MissingError
@@ -39,7 +40,9 @@ def open_picture(picture: Picture) -> Image.Image:
     name = f"{len(picture)} bytes in memory" if isinstance(picture, bytes) else str(picture)
     try:
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            return image.convert("RGB")
+            # What `convert` does where there is nothing to convert is copy.
+            image.load()
+            return image if image.mode == "RGB" else image.convert("RGB")
     except FileNotFoundError:
         raise MissingError(
             f"picture: expected a file, got {name}, which does not exist; check the root folder of its annotation file"
@@ -97,7 +100,35 @@ def background_color(normalization: str) -> tuple[int, int, int]:
 def normalize(tiles: Tensor, normalization: str = "imagenet") -> Tensor:
     """Float32 values of uint8 tiles, bit-equal to torchvision's ToTensor and Normalize."""
     mean, std = (torch.tensor(v, device=tiles.device).view(3, 1, 1) for v in NORMALIZATIONS[normalization])
-    return tiles.to(torch.float32).div_(255).sub_(mean).div_(std)
+    # A tensor on the device, because CUDA multiplies by the reciprocal of a plain number, which rounds differently.
+    whole = torch.tensor(255.0, device=tiles.device)
+    return tiles.to(torch.float32).div_(whole).sub_(mean).div_(std)
+
+
+Planes = Sequence[np.ndarray]
+"""The red, green and blue bytes of a picture, each of shape (height, width)."""
+
+
+def _resize_with_pillow(image: Image.Image, sizes: Sequence[tuple[int, int]]) -> Iterator[Planes]:
+    for size in sizes:
+        resized = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
+        # Pillow separates the colours while it copies them out anyway; doing that to its interleaved bytes is slower.
+        planes = [np.frombuffer(resized.tobytes("raw", band), np.uint8) for band in "RGB"]
+        yield [plane.reshape(size[::-1]) for plane in planes]
+
+
+def _resize_with_torch(image: Image.Image, sizes: Sequence[tuple[int, int]]) -> Iterator[Planes]:
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    for size in sizes:
+        fits = image.size == size
+        resized = pixels if fits else interpolate(pixels, size=size[::-1], mode="bicubic", antialias=True)
+        yield list(resized[0].numpy())
+
+
+RESIZERS: Mapping[str, Callable[[Image.Image, Sequence[tuple[int, int]]], Iterator[Planes]]] = {
+    "pillow": _resize_with_pillow,
+    "torch": _resize_with_torch,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +142,8 @@ class ImageTiler:
         thumbnail: after a grid of several tiles, the whole picture as one more tile.
         pad_to_square: without `dynamic`, keep the aspect ratio by padding with the mean colour.
         normalization: a name of `NORMALIZATIONS`.
+        resize: "pillow" gives the published pixels. "torch" is several times faster, but about one byte in 300 differs
+            from them, by 1 or 2, which can change an answer: fit for training, never for scores that are compared.
     """
 
     image_size: int = 448
@@ -120,12 +153,15 @@ class ImageTiler:
     thumbnail: bool = False
     pad_to_square: bool = False
     normalization: str = "imagenet"
+    resize: str = "pillow"
 
     def __post_init__(self) -> None:
         if self.normalization not in NORMALIZATIONS:
             raise InputError(
                 f"normalization: expected one of {', '.join(NORMALIZATIONS)}, got {self.normalization!r}; choose one"
             )
+        if self.resize not in RESIZERS:
+            raise InputError(f"resize: expected one of {', '.join(RESIZERS)}, got {self.resize!r}; choose one")
         if not 1 <= self.min_tiles <= self.max_tiles:
             raise InputError(
                 f"tiles: expected 1 <= min_dynamic_patch <= max_dynamic_patch, got {self.min_tiles} and "
@@ -150,23 +186,24 @@ class ImageTiler:
         """Tiles of an RGB picture, row by row, as uint8 of shape (tiles, 3, size, size)."""
         size = self.image_size
         columns, rows = self.grid(*image.size, max_tiles)
+        grids = [(columns, rows)]
         if not self.dynamic and self.pad_to_square:
             image = pad_to_square(image, background_color(self.normalization))
-        tiles = _cut(image.resize((columns * size, rows * size), Image.Resampling.BICUBIC), columns, rows)
         if self.dynamic and self.thumbnail and columns * rows > 1:
-            tiles = np.concatenate([tiles, _cut(image.resize((size, size), Image.Resampling.BICUBIC), 1, 1)])
-        return torch.from_numpy(np.ascontiguousarray(tiles))
+            grids.append((1, 1))
+        tiles = torch.empty((sum(c * r for c, r in grids), 3, size, size), dtype=torch.uint8)
+        resized = RESIZERS[self.resize](image, [(c * size, r * size) for c, r in grids])
+        start = 0
+        for planes, (columns, rows) in zip(resized, grids, strict=True):
+            cells = tiles[start : start + columns * rows].numpy().reshape(rows, columns, 3, size, size)
+            for channel, plane in enumerate(planes):
+                cells[:, :, channel] = plane.reshape(rows, size, columns, size).swapaxes(1, 2)
+            start += columns * rows
+        return tiles
 
     def blank(self) -> Tensor:
         """The white tile that stands in where a batch has no picture at all."""
         return torch.full((1, 3, self.image_size, self.image_size), 255, dtype=torch.uint8)
-
-
-def _cut(image: Image.Image, columns: int, rows: int) -> np.ndarray:
-    pixels = np.asarray(image)
-    height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
-    grid = pixels.reshape(rows, height, columns, width, 3)
-    return grid.transpose(0, 2, 4, 1, 3).reshape(rows * columns, 3, height, width)
 
 
 def picture_name(picture: Picture) -> str:

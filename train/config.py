@@ -132,7 +132,7 @@ class FinetuneConfig:
     num_train_epochs: float = 1.0
     max_steps: int | None = None
     devices: int | Literal["auto"] = "auto"
-    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "bf16-true"] = "auto"
     seed: int = 42
     save_steps: int = 200
     save_total_limit: int = 1

@@ -30,6 +30,7 @@ class SFTModule(L.LightningModule):
         self.optim = optim
         self.pretrained = model.pretrained
         self.template = model.conv_style
+        self.window: list[Tensor] = []  # losses of the forward passes since the last optimiser step
 
     def configure_model(self) -> None:
         """Load the checkpoint and freeze what is to stay."""
@@ -80,7 +81,11 @@ class SFTModule(L.LightningModule):
         """The mean loss over the answer tokens of the batch."""
         self._stop_at_error(batch.get("error"))
         loss = self.model(**batch, all_logits=False).loss
-        self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        self.window.append(loss.detach())
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            mean = torch.stack(self.window).mean()
+            self.log("train/loss", mean, prog_bar=True, sync_dist=self.trainer.world_size > 1)
+            self.window.clear()
         return loss
 
     def _stop_at_error(self, message: str | None) -> None:

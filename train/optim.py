@@ -25,7 +25,11 @@ def build_optimizer(module: nn.Module, options: OptimConfig) -> torch.optim.Adam
         {"params": spared, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=options.learning_rate, betas=options.betas, eps=options.eps
+        [group for group in groups if group["params"]],
+        lr=options.learning_rate,
+        betas=options.betas,
+        eps=options.eps,
+        fused=True,
     )
 
 

@@ -28,7 +28,6 @@ from train.module import SFTModule
 # that stay in evaluation mode because they are frozen, and a run shorter than the interval of its log.
 _ON_PURPOSE = (
     "does not have many workers",
-    "max_epochs",
     "exists and is not empty",
     "before the epoch ended",
     "in eval mode at the start of training",
@@ -144,7 +143,7 @@ def _quiet() -> None:
 def _strategy(devices: int, on_gpu: bool) -> str | Strategy:
     if devices == 1:
         return "auto"
-    return DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo")
+    return DDPStrategy(process_group_backend="nccl" if on_gpu else "gloo", gradient_as_bucket_view=True)
 
 
 def _precision(choice: str, on_gpu: bool) -> str:

@@ -1,4 +1,4 @@
-"""Quickstart: questions about pictures of coloured shapes, in combinations that training never showed.
+"""Quickstart: questions about pictures of coloured shapes, in scenes that training never showed.
 
 Data: `python -m internvl quickstart` makes it. Rule: exact match, upper case and white space aside.
 """

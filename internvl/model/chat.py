@@ -16,6 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from internvl.errors import InputError
 from internvl.model.configuration import InternVLChatConfig
+from internvl.model.packed_attention import PACKED_SDPA, measure_samples, pack_inputs
 from internvl.model.projector import build_projector, pixel_shuffle
 from internvl.model.vision import InternVisionModel, init_layer
 from internvl.tiler import normalize
@@ -104,6 +105,7 @@ class InternVLChatModel(PreTrainedModel):
         labels: Tensor | None = None,
         loss_weight: Tensor | None = None,
         branch_ids: Tensor | None = None,
+        sample_ids: Tensor | None = None,
         all_logits: bool = True,
     ) -> CausalLMOutputWithPast:
         """Logits, and the loss when `labels` are given.
@@ -115,18 +117,14 @@ class InternVLChatModel(PreTrainedModel):
             labels: ids to predict, -100 for none; the loss is the mean over them.
             loss_weight: weight per token, in the place of its label.
             branch_ids: 0 for tokens that all see; a token with k > 0 is seen by its own branch only.
+            sample_ids: the number of each token's sample where one line holds several; attention and loss never cross
+                from one to the next. A pack has no padding, so no `attention_mask` either.
             all_logits: False computes logits only where a label exists, and returns none.
         """
-        embeds_BLC = self.embed(input_ids, pixel_values, image_flags)
-        if attention_mask is not None and position_ids is None:
-            position_ids = (attention_mask.long().cumsum(1) - 1).masked_fill(attention_mask == 0, 1)
-        if branch_ids is not None:
-            attention_mask = branch_mask(branch_ids, attention_mask)
-            used = self.config.llm_config._attn_implementation
-            if used != "sdpa":
-                # The others read a mask of pairs as numbers or as padding, and would mix the branches in silence.
-                raise InputError(f"isolated rows: expected attention sdpa, got {used}; load the model with sdpa")
-        inputs = {"inputs_embeds": embeds_BLC, "attention_mask": attention_mask, "position_ids": position_ids}
+        attention = self._attention_inputs(attention_mask, position_ids, branch_ids, sample_ids)
+        inputs = {"inputs_embeds": self.embed(input_ids, pixel_values, image_flags), **attention}
+        if sample_ids is not None and labels is not None:
+            labels = _drop_first_labels(labels, sample_ids)
         if labels is None or all_logits or self.config.llm_config.model_type not in _PLAIN_HEADS:
             logits = self.language_model(**inputs, use_cache=False).logits
             loss = None
@@ -138,6 +136,35 @@ class InternVLChatModel(PreTrainedModel):
         logits = self.language_model.get_output_embeddings()(hidden_BLC[:, :-1][learned])
         weight = None if loss_weight is None else loss_weight[:, 1:][learned]
         return CausalLMOutputWithPast(loss=_weighted_loss(logits, labels[:, 1:][learned], weight))
+
+    def _attention_inputs(
+        self,
+        attention_mask: Tensor | None,
+        position_ids: Tensor | None,
+        branch_ids: Tensor | None,
+        sample_ids: Tensor | None,
+    ) -> dict[str, Any]:
+        """Mask and positions as the language model takes them."""
+        used = self.config.llm_config._attn_implementation
+        if branch_ids is not None and used not in ("sdpa", PACKED_SDPA):
+            # The others read a mask of pairs as numbers or as padding, and would mix the branches in silence.
+            raise InputError(f"isolated rows: expected attention sdpa, got {used}; load the model with sdpa")
+        if sample_ids is None:
+            if attention_mask is not None and position_ids is None:
+                position_ids = (attention_mask.long().cumsum(1) - 1).masked_fill(attention_mask == 0, 1)
+            if branch_ids is not None:
+                attention_mask = branch_mask(branch_ids, attention_mask)
+            return {"attention_mask": attention_mask, "position_ids": position_ids}
+        if attention_mask is not None:
+            raise InputError("pack: expected no attention_mask, got one; make padding a sample without labels")
+        lengths = measure_samples(sample_ids)
+        if position_ids is None:
+            position_ids = torch.cat([torch.arange(length, device=sample_ids.device) for length in lengths])[None]
+        masks: list[Tensor | None] = [None] * len(lengths)
+        if branch_ids is not None:
+            own_branches = branch_ids.split(lengths, dim=1)
+            masks = [branch_mask(own, None) if bool(own.any()) else None for own in own_branches]
+        return {"position_ids": position_ids, **pack_inputs(self.language_model, lengths, masks, sample_ids.device)}
 
     @torch.no_grad()
     def generate(
@@ -180,6 +207,13 @@ def branch_mask(branch_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         own = torch.eye(length, dtype=torch.bool, device=branch_ids.device)
         seen = seen & attention_mask.bool()[:, None, :] | own
     return seen[:, None]
+
+
+def _drop_first_labels(labels: Tensor, sample_ids: Tensor) -> Tensor:
+    """The labels of a pack without those that the last token of the sample before would predict."""
+    first = torch.ones_like(sample_ids, dtype=torch.bool)
+    first[:, 1:] = sample_ids[:, 1:] != sample_ids[:, :-1]
+    return labels.masked_fill(first, IGNORE_INDEX)
 
 
 def _shift(loss_weight: Tensor | None) -> Tensor | None:

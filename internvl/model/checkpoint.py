@@ -48,8 +48,15 @@ def load_model(
         if _stores_internlm2(folder):
             model = _load_internlm2(folder, config, dtype=dtype, **kwargs)
         else:
+            # With "ignore", tensors of another shape are reported with the others instead of raising on their own.
             loaded: Any = InternVLChatModel.from_pretrained(
-                folder, config=config, dtype=dtype, local_files_only=True, output_loading_info=True, **kwargs
+                folder,
+                config=config,
+                dtype=dtype,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **kwargs,
             )
             model, report = loaded
             _account(folder, report)

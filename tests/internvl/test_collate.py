@@ -1,4 +1,4 @@
-"""Batches: padding and concatenation against the original collators, and where ours decides otherwise."""
+"""Batches: padding, concatenation and packs, against the original collators and where ours decides otherwise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from internvl.collate import collate
+from internvl.collate import collate, pack
 from internvl.tokens import IGNORE_INDEX
 
 
@@ -102,3 +102,60 @@ def test_rows_keep_their_tensors():
     collate(rows, pad_id=0, blank=torch.zeros((1, 3, 2, 2), dtype=torch.uint8))["input_ids"].fill_(9)
     for values, old in zip(rows, before, strict=True):
         assert all(torch.equal(values[name], old[name]) for name in old)
+
+
+def test_a_pack_lays_rows_on_one_line_and_restarts_positions():
+    batch = pack([row(7, 8, 9), row(5, 6)])
+    assert batch["input_ids"].tolist() == [[7, 8, 9, 5, 6]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert batch["sample_ids"].tolist() == [[0, 0, 0, 1, 1]]
+    assert "attention_mask" not in batch
+    assert "branch_ids" not in batch
+
+
+def test_no_sample_of_a_pack_learns_its_first_token():
+    batch = pack([row(7, 8, 9), row(5, 6)])
+    assert batch["labels"].tolist() == [[IGNORE_INDEX, 8, 9, IGNORE_INDEX, 6]]
+
+
+@pytest.mark.parametrize(
+    ("weighting", "long", "short"), [("token", 1.0, 1.0), ("sample", 0.25, 1.0), ("square", 0.5, 1.0)]
+)
+def test_a_label_weighs_by_the_number_of_labels_of_its_sample(weighting, long, short):
+    # The first token has no label, so four and one are left, and none in the row without an answer.
+    rows = [row(1, 2, 3, 4, 5), row(6, 7), row(8, 9, labels=[IGNORE_INDEX, IGNORE_INDEX])]
+    weight = pack(rows, weighting=weighting)["loss_weight"]
+    assert weight.dtype == torch.float32
+    assert weight.tolist() == [[0.0, long, long, long, long, 0.0, short, 0.0, 0.0]]
+
+
+def test_an_unknown_weighting_is_refused():
+    with pytest.raises(ValueError, match=r"^weighting: expected one of token, sample, square, got 'mean'"):
+        pack([row(1, 2)], weighting="mean")
+
+
+def test_isolated_rows_keep_positions_and_branches_in_a_pack():
+    isolated = row(1, 2, 3, position_ids=[0, 1, 1], branch_ids=[0, 1, 2])
+    batch = pack([row(4, 5), isolated, row(6, 7)])
+    assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 1, 0, 1]]
+    assert batch["branch_ids"].tolist() == [[0, 0, 0, 1, 2, 0, 0]]
+
+
+def test_only_a_pack_without_any_picture_gets_the_blank_tile():
+    blank = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+    batch = pack([row(1), row(2)], blank=blank)
+    assert torch.equal(batch["pixel_values"], blank)
+    assert batch["image_flags"].tolist() == [0]
+    batch = pack([row(1, tiles=2), row(2), row(3, tiles=1)], blank=blank)
+    assert batch["pixel_values"][:, 0, 0, 0].tolist() == [1, 1, 3]
+    assert batch["image_flags"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_rows_keep_their_tensors_when_packed(count):
+    rows = [row(1, 2, tiles=1), row(3, 4)][:count]
+    before = [{name: value.clone() for name, value in values.items()} for values in rows]
+    for value in pack(rows).values():
+        value.fill_(9)
+    for values, old in zip(rows, before, strict=True):
+        assert all(torch.equal(values[name], old[name]) for name in old if name != "pixel_values")

@@ -15,6 +15,10 @@ from train.config import DataConfig, ModelConfig, OptimConfig
 from train.data import SFTDataModule
 from train.module import SFTModule
 
+# Of Lightning: frozen parts, a run shorter than the interval of its log, and a call of its own that torch deprecates.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*in eval mode at the start", "ignore:.*smaller than the logging interval", "ignore:.*LeafSpec"
+)
 PARTS = {"freeze_backbone": "vision_model", "freeze_mlp": "mlp1", "freeze_llm": "language_model"}
 
 

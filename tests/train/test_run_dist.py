@@ -15,7 +15,7 @@ from train.data import SFTDataset
 from train.mixture import Mixture, read_meta
 from train.order import RunOrder
 
-pytestmark = [pytest.mark.dist, pytest.mark.slow]
+pytestmark = [pytest.mark.dist, pytest.mark.slow, pytest.mark.filterwarnings("ignore:The dirpath has changed")]
 
 
 def count_learned(checkpoint: Path, meta: Path) -> set[int]:

@@ -14,6 +14,9 @@ import torch
 from tests.tiny_run import read_scalars, read_weights, run_here, start_process, train_here, write_arguments
 from train.run import _find_checkpoint
 
+# Lightning notices that the folder or the interval of the checkpoint is another one; here they are on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:Be aware that when using `ckpt_path`")
+
 
 def steps(output: str) -> list[int]:
     """The steps of the printed lines."""
@@ -98,6 +101,7 @@ def test_a_run_that_was_stopped_before_its_export_still_exports(finished_run, tm
 def test_a_finished_run_can_be_made_longer(finished_run, tmp_path):
     folder = stop_after(finished_run.folder, 30, tmp_path / "run")
     assert steps(go_on(finished_run, folder, max_steps=33)) == [31, 32, 33]
+    assert read_scalars(folder)["epoch"] == dict.fromkeys((30, 31, 32), 0.0)
 
 
 def test_overwrite_begins_anew(checkpoint, meta, tmp_path):
@@ -110,6 +114,7 @@ def test_overwrite_begins_anew(checkpoint, meta, tmp_path):
     assert steps(again) == steps(first) == [1, 2, 3, 4]
     assert "going on" not in again
     assert list(read_scalars(tmp_path)["train/loss"]) == [0, 1, 2, 3]
+    assert len(list((tmp_path / "tensorboard").glob("events.*"))) == 1
     assert not (tmp_path / "export" / "stale.txt").exists()
     assert (tmp_path / "notes.txt").exists()
 
@@ -133,6 +138,8 @@ def test_the_newest_whole_checkpoint_is_taken(finished_run, tmp_path):
     folder = stop_after(finished_run.folder, 10, tmp_path / "run") / "checkpoints"
     assert _find_checkpoint(folder) == folder / "step-10.ckpt"
     content = (folder / "step-10.ckpt").read_bytes()
+    (folder / "step-9.ckpt").write_bytes(content)
+    assert _find_checkpoint(folder) == folder / "step-10.ckpt"
     (folder / "step-200.ckpt").write_bytes(content)
     assert _find_checkpoint(folder) == folder / "step-200.ckpt"
     # A copy between file systems that was cut off.

@@ -1,0 +1,236 @@
+"""Pixels of picture files: every kind of file against the published steps bit for bit, and what `resize` changes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFile, PngImagePlugin
+from torchvision import transforms
+
+from internvl.processor import InternVLProcessor
+from internvl.tiler import NORMALIZATIONS, ImageTiler, normalize, open_picture
+from tests.tiny import tiny_checkpoint
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
+TILER = ImageTiler(image_size=28, dynamic=True, max_tiles=6, thumbnail=True)
+SIZES = [(1, 1), (1, 300), (300, 1), (2, 3), (27, 29), (28, 28), (56, 28), (61, 43), (90, 400), (160, 120), (257, 255)]
+
+
+def paint(width: int, height: int) -> Image.Image:
+    """Soft colours under noise, so that neither resizing nor rounding is trivial."""
+    random = np.random.default_rng(width * 1000 + height)
+    soft = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((width, height))
+    noisy = np.asarray(soft) + random.normal(0, 8, (height, width, 1))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def save(image: Image.Image, suffix: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, suffix, **options)
+    return buffer.getvalue()
+
+
+def in_mode(mode: str, suffix: str, **options: object) -> Callable[[Image.Image], bytes]:
+    return lambda image: save(image.convert(mode), suffix, **options)
+
+
+def deep_gray(image: Image.Image) -> bytes:
+    """16 bits per pixel; few values are small enough to survive what Pillow does to them."""
+    return save(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 3), "PNG")
+
+
+def turned(image: Image.Image) -> bytes:
+    """A photo whose EXIF data ask the viewer to turn it by a quarter."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return save(image, "JPEG", quality=90, exif=exif)
+
+
+def see_through_palette(image: Image.Image) -> bytes:
+    """A transparency for every entry of the palette."""
+    return save(image.convert("P"), "PNG", transparency=bytes(range(0, 256, 2)))
+
+
+def talkative(image: Image.Image) -> bytes:
+    """A compressed text that is longer than Pillow reads by itself."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "a" * 2 * PngImagePlugin.MAX_TEXT_CHUNK, zip=True)
+    return save(image, "PNG", pnginfo=text)
+
+
+def moving(suffix: str) -> Callable[[Image.Image], bytes]:
+    """Several frames or pages, the first one being the picture."""
+    return lambda image: save(
+        image, suffix, save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)] * 2
+    )
+
+
+def cut_off(**options: object) -> Callable[[Image.Image], bytes]:
+    """Two thirds of a JPEG."""
+
+    def cut(image: Image.Image) -> bytes:
+        content = save(image, "JPEG", quality=95, **options)
+        return content[: len(content) - (len(content) - 640) // 3]
+
+    return cut
+
+
+FILES: dict[str, Callable[[Image.Image], bytes]] = {
+    "jpeg": in_mode("RGB", "JPEG", quality=90),
+    "progressive jpeg": in_mode("RGB", "JPEG", quality=80, progressive=True),
+    "gray jpeg": in_mode("L", "JPEG"),
+    "cmyk jpeg": in_mode("CMYK", "JPEG", quality=90),
+    "exif-rotated jpeg": turned,
+    "cut-off jpeg": cut_off(),
+    "cut-off progressive jpeg": cut_off(progressive=True),
+    "rgb png": in_mode("RGB", "PNG"),
+    "rgb png with one transparent colour": in_mode("RGB", "PNG", transparency=(0, 0, 0)),
+    "rgba png": lambda image: save(Image.merge("RGBA", (*image.split(), image.getchannel(0))), "PNG"),
+    "gray png": in_mode("L", "PNG"),
+    "gray and alpha png": lambda image: save(Image.merge("LA", image.split()[:2]), "PNG"),
+    "palette png": in_mode("P", "PNG"),
+    "palette png with a transparent entry": in_mode("P", "PNG", transparency=3),
+    "palette png with transparent entries": see_through_palette,
+    "16-bit png": deep_gray,
+    "1-bit png": in_mode("1", "PNG"),
+    "png with a long text": talkative,
+    "animated png": moving("PNG"),
+    "two jpegs in one (mpo)": moving("MPO"),
+    "cmyk tiff": in_mode("CMYK", "TIFF"),
+    "compressed tiff": in_mode("RGB", "TIFF", compression="tiff_lzw"),
+    "tiff of several pages": moving("TIFF"),
+    "gif": in_mode("P", "GIF"),
+    "gif with a transparent entry": in_mode("P", "GIF", transparency=3),
+    "animated gif": moving("GIF"),
+    "bmp": in_mode("RGB", "BMP"),
+    "webp": in_mode("RGB", "WEBP", quality=90),
+    "rgba webp": in_mode("RGBA", "WEBP", quality=90),
+    "animated webp": moving("WEBP"),
+}
+
+
+def published_pixels(content: bytes, tiler: ImageTiler) -> torch.Tensor:
+    """The published steps one by one, from the file to floats."""
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    size, (columns, rows) = tiler.image_size, tiler.grid(*image.size)
+    resized = image.resize((columns * size, rows * size))
+    boxes = [(c * size, r * size, (c + 1) * size, (r + 1) * size) for r in range(rows) for c in range(columns)]
+    tiles = [resized.crop(box) for box in boxes]
+    if tiler.thumbnail and len(tiles) > 1:
+        tiles.append(image.resize((size, size)))
+    transform = transforms.Compose(
+        [
+            transforms.Resize((size, size), interpolation=transforms.InterpolationMode.BICUBIC),
+            transforms.ToTensor(),
+            transforms.Normalize(*NORMALIZATIONS[tiler.normalization]),
+        ]
+    )
+    return torch.stack([transform(tile) for tile in tiles])
+
+
+def check_near(ours: torch.Tensor, published: torch.Tensor, share: float) -> None:
+    """Equal shapes, few different bytes, none of them by more than 2."""
+    assert ours.shape == published.shape
+    assert ours.dtype == torch.uint8
+    difference = (ours.short() - published.short()).abs()
+    assert int(difference.max()) <= 2
+    assert float((difference > 0).float().mean()) <= share
+
+
+@pytest.fixture(autouse=True)
+def _published_guards(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_of_any_kind_and_size_gives_the_published_pixels(kind, size, tmp_path):
+    content = FILES[kind](paint(*size))
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+    expected = published_pixels(content, TILER)
+    for picture in (path, content):
+        tiles = TILER(open_picture(picture))
+        assert tiles.dtype == torch.uint8
+        assert tiles.is_contiguous()
+        assert torch.equal(normalize(tiles), expected)
+
+
+def test_the_turn_that_exif_asks_for_is_ignored_as_published():
+    image = paint(120, 40)
+    plain = TILER(open_picture(save(image, "JPEG", quality=90)))
+    assert open_picture(turned(image)).size == (120, 40)
+    assert torch.equal(TILER(open_picture(turned(image))), plain)
+
+
+@pytest.mark.parametrize("suffix", ["GIF", "PNG", "TIFF"])
+def test_the_first_frame_of_several_counts(suffix):
+    image = paint(60, 50).convert("P").convert("RGB")
+    decoded = open_picture(moving(suffix)(image))
+    assert np.array_equal(np.asarray(decoded), np.asarray(image))
+
+
+@pytest.mark.parametrize("size", [(1000, 750), (640, 480), (448, 448), (1920, 1080)])
+def test_tiles_of_full_size_are_the_published_ones(size):
+    tiler = ImageTiler(dynamic=True, thumbnail=True)
+    content = save(paint(*size), "JPEG", quality=90)
+    tiles = tiler(open_picture(content))
+    assert len(tiles) == {1000: 13, 640: 13, 448: 1, 1920: 9}[size[0]]
+    assert torch.equal(normalize(tiles), published_pixels(content, tiler))
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="no folder with real photos")
+def test_real_photos_give_the_published_pixels_and_stay_near_them_with_the_fast_resize():
+    tiler = ImageTiler(dynamic=True, thumbnail=True)
+    paths = sorted(PHOTOS.glob("*.jpg"))
+    assert paths
+    for path in paths:
+        image = open_picture(path)
+        tiles = tiler(image)
+        assert torch.equal(normalize(tiles), published_pixels(path.read_bytes(), tiler)), path.name
+        check_near(ImageTiler(dynamic=True, thumbnail=True, resize="torch")(image), tiles, share=0.01)
+
+
+def test_the_fast_resize_changes_few_bytes_by_little():
+    image = paint(1000, 750)
+    published = ImageTiler(dynamic=True, thumbnail=True)(image)
+    fast = ImageTiler(dynamic=True, thumbnail=True, resize="torch")(image)
+    check_near(fast, published, share=0.006)
+    # If they were equal, the option and its warning should go.
+    assert not torch.equal(fast, published)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_fast_resize_cuts_as_the_published_one_does(size, dynamic):
+    image = paint(*size)
+    fields = {"image_size": 28, "dynamic": dynamic, "thumbnail": True, "max_tiles": 6, "pad_to_square": not dynamic}
+    check_near(ImageTiler(**fields, resize="torch")(image), ImageTiler(**fields)(image), share=0.05)
+
+
+def test_a_picture_that_is_only_cut_is_equal_with_both_resizes():
+    image = paint(84, 28)
+    tiler = ImageTiler(image_size=28, dynamic=True, max_tiles=3)
+    assert torch.equal(ImageTiler(image_size=28, dynamic=True, max_tiles=3, resize="torch")(image), tiler(image))
+    assert np.array_equal(torch.cat(tuple(tiler(image)), dim=2).permute(1, 2, 0).numpy(), np.asarray(image))
+
+
+def test_the_published_resize_is_the_default_whatever_a_checkpoint_says(tmp_path):
+    assert ImageTiler().resize == "pillow"
+    folder = tiny_checkpoint(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"resize": "torch"}))
+    assert InternVLProcessor.from_pretrained(folder).tiler.resize == "pillow"
+    assert InternVLProcessor.from_pretrained(folder, resize="torch").tiler.resize == "torch"
+
+
+def test_an_unknown_resize_is_refused():
+    with pytest.raises(ValueError, match=r"^resize: expected one of pillow, torch, got 'cv2'; choose one"):
+        ImageTiler(resize="cv2")
