@@ -58,9 +58,12 @@ class BenchmarkDataModule(L.LightningDataModule):
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
         share = self.todo[self.trainer.global_rank :: self.trainer.world_size]
+        workers = self.num_workers if len(share) > self.batch_size else 0
         return DataLoader(
             PromptDataset(share, module.predictor.processor),
             batch_size=self.batch_size,
-            num_workers=self.num_workers if len(share) > self.batch_size else 0,
+            num_workers=workers,
             collate_fn=list,
+            # A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang.
+            multiprocessing_context="forkserver" if workers else None,
         )

@@ -28,7 +28,7 @@ VISION = {
     "hidden_size": 128,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
-    "intermediate_size": 256,
+    "intermediate_size": 512,
     "norm_type": "layer_norm",
     "qk_normalization": False,
     "qkv_bias": True,
@@ -36,7 +36,7 @@ VISION = {
 }
 LANGUAGE = {
     "hidden_size": 128,
-    "intermediate_size": 256,
+    "intermediate_size": 384,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,

@@ -1,6 +1,6 @@
 """Scenes of coloured shapes with numeric marks, and questions about them that have one right answer, drawn at random.
 
-A scene is the set of its (colour, kind, cell) combinations. A quarter of all scenes is held out: training has none of them.
+A scene is the set of its (colour, kind, cell) combinations. A quarter of all scenes is held out of training.
 """
 
 from __future__ import annotations

@@ -22,6 +22,6 @@ echo "== pictures and questions"
 echo "== training"
 "$python" -m train --config train/recipes/quickstart.yaml --devices "$devices"
 echo "== evaluation"
-GPUS=$devices sh evaluate.sh work_dirs/quickstart/export quickstart --batch-size 64
-GPUS=$devices sh evaluate.sh work_dirs/quickstart/export quickstart --batch-size 64 --blind
+GPUS=$devices sh evaluate.sh work_dirs/quickstart/export quickstart --batch-size 64 --num-workers 0
+GPUS=$devices sh evaluate.sh work_dirs/quickstart/export quickstart --batch-size 64 --num-workers 0 --blind
 "$python" -m evaluate.quickstart --seconds $(($(date +%s) - begin))

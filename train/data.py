@@ -115,6 +115,8 @@ class SFTDataModule(L.LightningDataModule):
             collate_fn=TrainingCollator(self.processor.pad_id, self.processor.tiler.blank()),
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
+            # A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang.
+            multiprocessing_context="forkserver" if workers else None,
             prefetch_factor=4 if workers else None,
         )
 
