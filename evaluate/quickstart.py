@@ -71,7 +71,7 @@ def table(figures: dict[str, object], model: Path) -> str:
             *lines,
             "",
             f"  {figures['seconds']:.0f} s in all. The interval is the 95 % bootstrap over pictures.",
-            f"  curves:   .venv/bin/tensorboard --logdir {figures['tensorboard']}",
+            "  curves:   .venv/bin/tensorboard --logdir work_dirs",
             f"  report:   {figures['report']}",
             f"  answers:  {Path(str(figures['report'])).with_name('samples.jsonl')}",
             f"  next:     sh evaluate.sh {model} quickstart --num-beams 3 --output results/beams",

@@ -79,8 +79,7 @@ def pack(
         stay), `sample_ids` (0, 1, ...) and `loss_weight` (0 where nothing is learned). The first token of a sample has
         no label: the last token of the sample before would predict it.
     """
-    if weighting not in _POWERS:
-        raise InputError(f"weighting: expected one of {', '.join(_POWERS)}, got {weighting!r}; correct the name")
+    rows = [weigh(row, weighting) for row in rows]
     lengths = [len(row["input_ids"]) for row in rows]
     names = dict.fromkeys([name for row in rows for name in row if name not in _PER_TILE] + ["position_ids"])
     batch: dict[str, Tensor] = {}
@@ -88,12 +87,27 @@ def pack(
         values = [row[name] if name in row else _default(name, len(row["input_ids"])) for row in rows]
         batch[name] = torch.cat(values)[None]
     batch["labels"][0, [0, *accumulate(lengths)][:-1]] = IGNORE_INDEX
-    learned = batch["labels"] != IGNORE_INDEX
-    counts = torch.stack([own.sum() for own in learned[0].split(lengths)])
-    weights = counts.clamp(min=1).float() ** _POWERS[weighting]
+    batch["loss_weight"] = batch["loss_weight"].masked_fill(batch["labels"] == IGNORE_INDEX, 0.0)
     batch["sample_ids"] = torch.arange(len(rows)).repeat_interleave(torch.tensor(lengths))[None]
-    batch["loss_weight"] = weights[batch["sample_ids"]].masked_fill(~learned, 0.0)
     return batch | _join_tiles(rows, blank)
+
+
+def weigh(row: Mapping[str, Tensor], weighting: Weighting) -> dict[str, Tensor]:
+    """The row with `loss_weight`: 0 where nothing is learned, else by the number k of learned tokens of its sample.
+
+    Args:
+        row: with `labels`; the first one is never predicted and does not count.
+        weighting: "token" 1 (long samples count more), "sample" 1/k (all samples count alike), "square" 1/sqrt(k).
+            Every pair of an isolated row is a sample of its own.
+    """
+    if weighting not in _POWERS:
+        raise InputError(f"weighting: expected one of {', '.join(_POWERS)}, got {weighting!r}; correct the name")
+    learned = row["labels"] != IGNORE_INDEX
+    learned[:1] = False
+    samples = row["branch_ids"] if "branch_ids" in row else torch.zeros_like(row["labels"])
+    counts = torch.bincount(samples[learned], minlength=int(samples.max()) + 1).clamp(min=1)
+    weight = counts.float() ** _POWERS[weighting]
+    return {**row, "loss_weight": weight[samples].masked_fill(~learned, 0.0)}
 
 
 def _join_tiles(rows: Sequence[Mapping[str, Tensor]], blank: Tensor | None) -> dict[str, Tensor]:

@@ -67,8 +67,8 @@ def paint(random: Random, scene: Scene) -> Image.Image:
     cell_size = IMAGE_SIZE // 2
     for shape in scene.shapes:
         row, column = divmod(CELLS.index(shape.cell), 2)
-        x = column * cell_size + (cell_size - 1) / 2 + random.randint(-_JITTER, _JITTER)
-        y = row * cell_size + (cell_size - 1) / 2 + random.randint(-_JITTER, _JITTER)
+        center = (column * cell_size + (cell_size - 1) / 2, row * cell_size + (cell_size - 1) / 2)
+        x, y = (place + random.randint(-_JITTER, _JITTER) for place in center)
         # Pillow paints both end points, which makes everything one pixel wider than the difference of the two.
         reach = random.uniform(*_RADIUS) * IMAGE_SIZE - 0.5
         fill = _vary(random, _PAINTS[shape.color], 12)
@@ -79,8 +79,8 @@ def paint(random: Random, scene: Scene) -> Image.Image:
             canvas.rectangle((x - half, y - half, x + half, y + half), fill=fill)
         else:
             canvas.polygon(((x, y - reach), (x + reach, y + reach), (x - reach, y + reach)), fill=fill)
-            y += reach / 3
-        _paint_mark(canvas, x, y, shape.mark)
+        # In the middle of the cell, whatever the shape does: a small model reads numbers where it can expect them.
+        _paint_mark(canvas, *center, shape.mark)
     return image
 
 

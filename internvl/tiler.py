@@ -143,7 +143,7 @@ class ImageTiler:
         pad_to_square: without `dynamic`, keep the aspect ratio by padding with the mean colour.
         normalization: a name of `NORMALIZATIONS`.
         resize: "pillow" gives the published pixels. "torch" is several times faster, but about one byte in 300 differs
-            from them, by 1 or 2, which can change an answer: fit for training, never for scores that are compared.
+            by 1 or 2, which can change an answer: fit for training, never for scores that are compared.
     """
 
     image_size: int = 448

@@ -53,6 +53,8 @@ class DataConfig:
         use_thumbnail: after several tiles, the whole picture as one more.
         min_dynamic_patch: fewest tiles per picture.
         max_dynamic_patch: most tiles per row's pictures, thumbnails not counted.
+        loss_reduction: every answer token counts alike (token), every sample (sample), or in between (square: each
+            sample by the square root of its answer tokens).
         num_workers: processes per rank that prepare rows.
     """
 
@@ -62,6 +64,7 @@ class DataConfig:
     use_thumbnail: bool | None = None
     min_dynamic_patch: int | None = None
     max_dynamic_patch: int | None = None
+    loss_reduction: Literal["token", "sample", "square"] = "token"
     num_workers: int = 2
 
     @property

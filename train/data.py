@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from internvl.collate import collate
+from internvl.collate import Weighting, collate, weigh
 from internvl.errors import InputError
 from internvl.processor import InternVLProcessor, Row
 from train.config import DataConfig
@@ -39,9 +39,10 @@ class SFTDataset(Dataset[Row | str]):
 class TrainingCollator:
     """Rows to a batch; a message among them becomes the batch, and the module stops the run with it."""
 
-    def __init__(self, pad_id: int, blank: Tensor) -> None:
+    def __init__(self, pad_id: int, blank: Tensor, weighting: Weighting = "token") -> None:
         self.pad_id = pad_id
         self.blank = blank
+        self.weighting = weighting
 
     def __call__(self, rows: list[Row | str]) -> dict[str, Any]:
         """Pad on the right; a batch without pictures gets the blank tile."""
@@ -49,6 +50,8 @@ class TrainingCollator:
             if isinstance(row, str):
                 return {"error": row}
         good = [row for row in rows if not isinstance(row, str)]
+        if self.weighting != "token":
+            good = [weigh(row, self.weighting) for row in good]
         return collate(good, pad_id=self.pad_id, blank=self.blank)
 
 
@@ -112,7 +115,9 @@ class SFTDataModule(L.LightningDataModule):
             SFTDataset(self.mixture, self.processor),
             batch_sampler=order,
             num_workers=workers,
-            collate_fn=TrainingCollator(self.processor.pad_id, self.processor.tiler.blank()),
+            collate_fn=TrainingCollator(
+                self.processor.pad_id, self.processor.tiler.blank(), self.options.loss_reduction
+            ),
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
             # A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang.

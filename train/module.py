@@ -104,9 +104,10 @@ class SFTModule(L.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip, and log the norm from before."""
+        """Clip, and log the norm from before with the step's learning rate."""
         norm = nn.utils.clip_grad_norm_(self.parameters(), self.optim.max_grad_norm)
         self.log("train/gradient_norm", norm)
+        self.log("train/learning_rate", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, stepped every optimiser step."""

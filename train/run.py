@@ -12,11 +12,12 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from internvl.errors import InputError
+from train.callbacks.epoch import EpochCallback
 from train.callbacks.export import ExportCallback
 from train.callbacks.progress import ProgressCallback
 from train.callbacks.throughput import ThroughputCallback
@@ -75,7 +76,7 @@ def fit(config: FinetuneConfig) -> Path:
         enable_progress_bar=shows_bar,
         default_root_dir=folder,
         logger=TensorBoardLogger(save_dir=folder, name="tensorboard", version=""),
-        callbacks=_callbacks(config, folder, shows_bar),
+        callbacks=_callbacks(config, folder, len(data.mixture), shows_bar),
     )
     if trainer.is_global_zero:
         _explain(config, data, devices, accumulation, checkpoint)
@@ -88,12 +89,12 @@ def fit(config: FinetuneConfig) -> Path:
     return folder / "export"
 
 
-def _callbacks(config: FinetuneConfig, folder: Path, shows_bar: bool) -> list[L.Callback]:
+def _callbacks(config: FinetuneConfig, folder: Path, num_rows: int, shows_bar: bool) -> list[L.Callback]:
     """What runs beside the model; lines of progress where no bar shows it."""
     throughput = ThroughputCallback(config.log_steps)
     return [
         throughput,
-        LearningRateMonitor("step"),
+        EpochCallback(config.batch_size / num_rows),
         *([] if shows_bar else [ProgressCallback(throughput, config.log_steps)]),
         ModelCheckpoint(
             dirpath=folder / "checkpoints",

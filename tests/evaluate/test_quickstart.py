@@ -99,7 +99,7 @@ def test_table_shows_every_figure_and_the_way_on(workplace: Path) -> None:
     assert "blind: the same questions without pictures 30.0 %" in lines
     assert "always the same answer 75.0 %" in lines
     assert "61 s in all. The interval is the 95 % bootstrap over pictures." in lines
-    assert "curves: .venv/bin/tensorboard --logdir work_dirs/shapes/tensorboard" in lines
+    assert "curves: .venv/bin/tensorboard --logdir work_dirs" in lines
     assert f"answers: {workplace / 'results' / 'quickstart' / 'samples.jsonl'}" in lines
     assert "next: sh evaluate.sh work_dirs/shapes/export quickstart --num-beams 3 --output results/beams" in lines
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from internvl.collate import collate, pack
+from internvl.collate import collate, pack, weigh
 from internvl.tokens import IGNORE_INDEX
 
 
@@ -159,3 +159,13 @@ def test_rows_keep_their_tensors_when_packed(count):
         value.fill_(9)
     for values, old in zip(rows, before, strict=True):
         assert all(torch.equal(values[name], old[name]) for name in old if name != "pixel_values")
+
+
+def test_every_pair_of_an_isolated_row_weighs_as_a_sample_of_its_own() -> None:
+    labels = torch.tensor([-100, -100, 5, 6, 7, 8, -100, 9])
+    branches = torch.tensor([0, 0, 1, 1, 1, 1, 2, 2])
+    row = {"input_ids": torch.arange(8), "labels": labels, "branch_ids": branches}
+    assert weigh(row, "token")["loss_weight"].tolist() == [0, 0, 1, 1, 1, 1, 0, 1]
+    assert weigh(row, "sample")["loss_weight"].tolist() == [0, 0, 0.25, 0.25, 0.25, 0.25, 0, 1]
+    assert weigh(row, "square")["loss_weight"].tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5, 0, 1]
+    assert "loss_weight" not in row

@@ -131,14 +131,13 @@ def test_the_largest_shape_stays_whole_inside_its_cell(kind: str, cell: str) -> 
     assert len(sizes) == 1, "a shape at the border of the picture is cut off"
 
 
-def test_marks_are_black_with_a_light_border_in_the_middle_of_the_shape() -> None:
+def test_marks_are_black_with_a_light_border_in_the_middle_of_the_cell() -> None:
     for mark in (1, 2, 3):
         image = paint(EdgeRandom(is_forward=True), Scene((Shape("red", "circle", "top left", mark),)))
         red, green, blue = image.crop((0, 0, 28, 28)).split()
         left, top, right, bottom = red.point(lambda value: 255 * (value < 80)).getbbox() or (0, 0, 0, 0)
-        # The middle of the cell at 14, moved by the jitter of one pixel.
-        assert (left + right) / 2 == pytest.approx(15, abs=1)
-        assert (top + bottom) / 2 == pytest.approx(15, abs=1)
+        assert (left + right) / 2 == pytest.approx(14, abs=1)
+        assert (top + bottom) / 2 == pytest.approx(14, abs=1)
         assert bottom - top >= 11
         inside = ImageChops.darker(green, blue).crop((left - 1, top - 1, right + 1, bottom + 1))
         assert sum(inside.histogram()[180:]) >= bottom - top

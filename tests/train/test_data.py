@@ -91,6 +91,15 @@ def test_rows_with_one_several_and_no_pictures_make_one_batch(tmp_path):
     assert len(batch["pixel_values"]) == 3
 
 
+def test_loss_reduction_weighs_the_samples_of_a_batch(meta: Path) -> None:
+    dataset = make_dataset(meta)
+    rows = [dataset[0], dataset[1]]
+    plain = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank())(list(rows))
+    weighed = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank(), "sample")(list(rows))
+    assert "loss_weight" not in plain
+    assert weighed["loss_weight"].masked_fill(weighed["labels"] == -100, 0).sum(1).tolist() == pytest.approx([1, 1])
+
+
 def test_a_batch_without_pictures_gets_a_blank_tile(tmp_path):
     dataset = make_dataset(write_meta(tmp_path, [make_row("Hello", "Hi.")]))
     batch = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank())([dataset[0]])

@@ -37,7 +37,7 @@ def test_two_processes_train_as_one_and_one_goes_on_for_two(checkpoint, meta, tm
     one = write_arguments(checkpoint, meta, tmp_path / "one", **options)
     train_here(one)
     expected, got = (read_scalars(tmp_path / name) for name in ("one", "two"))
-    for tag in ("train/loss", "lr-AdamW"):
+    for tag in ("train/loss", "train/learning_rate"):
         assert len(expected[tag]) == 8
         assert list(got[tag].values()) == pytest.approx(list(expected[tag].values()), rel=1e-4)
     load_model(tmp_path / "two" / "export")

@@ -1,4 +1,4 @@
-"""How fast a run is: samples, tokens and tiles per second over all ranks, and the share of time spent waiting."""
+"""How fast a run is: samples, tokens and tiles per second over all ranks."""
 
 from __future__ import annotations
 

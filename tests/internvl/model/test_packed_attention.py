@@ -81,8 +81,8 @@ def reference_loss(model: InternVLChatModel, chats: list[Conversation], weightin
     for chat in chats:
         rows = encode(*(chat.split_pairs() if chat.isolated else [chat]))
         learned = [row["labels"][1:] for row in rows]
-        weight = WEIGHTS[weighting](sum(int((labels != IGNORE_INDEX).sum()) for labels in learned))
-        for row, labels in zip(rows, learned, strict=True):
+        weights = [WEIGHTS[weighting](int((labels != IGNORE_INDEX).sum())) for labels in learned]
+        for row, labels, weight in zip(rows, learned, weights, strict=True):
             losses = F.cross_entropy(read_alone(model, row)[:-1], labels, reduction="none", ignore_index=IGNORE_INDEX)
             numerators.append(weight * losses.sum())
             denominator += weight * int((labels != IGNORE_INDEX).sum())
