@@ -165,7 +165,7 @@ def test_accumulated_forward_passes_give_the_step_of_the_whole_batch(checkpoint,
 
 
 def test_parameters_of_two_groups_have_one_learning_rate(checkpoint, meta, tmp_path):
-    train_here(write_arguments(checkpoint, meta, tmp_path, **{"optim.decay": "matrices"}))
+    train_here(write_arguments(checkpoint, meta, tmp_path, save_steps=1, **{"optim.decay": "matrices"}))
     groups = torch.load(next((tmp_path / "checkpoints").glob("step-*.ckpt")))["optimizer_states"][0]["param_groups"]
     assert len(groups) == 2
     assert groups[0]["lr"] == groups[1]["lr"]
