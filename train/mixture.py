@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
+
+if TYPE_CHECKING:
+    from train.index import FileIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +83,48 @@ def _read_entry(path: Path, name: str, entry: Any) -> Source:
     return Source(name, Path(entry.get("root", "")), annotation, float(repeat), max_tiles)
 
 
-class JsonlFile:
-    """Random access to the lines of a JSONL file; only their byte offsets are kept in memory."""
+def scan_lines(path: Path) -> tuple[array[int], array[int]]:
+    """Byte offset and line number of every line of a file that is not blank."""
+    offsets, lines = array("q"), array("q")
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                offsets.append(offset)
+                lines.append(number)
+            offset += len(line)
+    return offsets, lines
 
-    def __init__(self, path: Path) -> None:
+
+class JsonlFile:
+    """Random access to the lines of a JSONL file.
+
+    Args:
+        path: the file.
+        index: knows where its rows begin, and keeps that out of memory; None reads the file to find out.
+    """
+
+    def __init__(self, path: Path, index: FileIndex | None = None) -> None:
         self.path = path
-        self.offsets: list[tuple[int, int]] = []  # line number, byte offset
-        offset = 0
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    self.offsets.append((number, offset))
-                offset += len(line)
+        self.index = index
+        self._found = scan_lines(path) if index is None else None
 
     def __len__(self) -> int:
-        return len(self.offsets)
+        return len(self._places()[0])
+
+    def _places(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Offsets and line numbers."""
+        if self._found is not None:
+            return self._found
+        assert self.index is not None
+        return self.index.offsets, self.index.lines  # type: ignore[return-value]
 
     def row(self, index: int) -> tuple[str, Any]:
         """`file:line` and the parsed row."""
-        number, offset = self.offsets[index]
-        source = f"{self.path}:{number}"
+        offsets, lines = self._places()
+        source = f"{self.path}:{lines[index]}"
         with self.path.open("rb") as file:
-            file.seek(offset)
+            file.seek(int(offsets[index]))
             line = file.readline()
         try:
             return source, json.loads(line)
@@ -109,11 +133,17 @@ class JsonlFile:
 
 
 class Mixture:
-    """All rows of all sources, repetitions included, as one list."""
+    """All rows of all sources, repetitions included, as one list.
 
-    def __init__(self, sources: list[Source]) -> None:
+    Args:
+        sources: the entries of the meta file.
+        indexes: one index per source; without them every process keeps the offsets of all rows in memory.
+    """
+
+    def __init__(self, sources: list[Source], indexes: Sequence[FileIndex] | None = None) -> None:
         self.sources = sources
-        self.files = [JsonlFile(source.annotation) for source in sources]
+        found: Sequence[FileIndex | None] = [None] * len(sources) if indexes is None else indexes
+        self.files = [JsonlFile(source.annotation, index) for source, index in zip(sources, found, strict=True)]
         counts = []
         for source, file in zip(sources, self.files, strict=True):
             if not file:

@@ -1,0 +1,305 @@
+"""The index of an annotation file: where its rows begin and what each costs, kept on disk and mapped into memory.
+
+Two layers, each a folder of arrays with a fingerprint of what it was made from: the rows and their pictures, and the
+text tokens for one tokenizer and template. Tiles are computed on demand, so other tiling options read no file again. A
+picture that is replaced behind the same row is not noticed: delete the folder then, it is rebuilt when it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from internvl.errors import InputError, MissingError
+from train.measure import ISOLATED, UNKNOWN, VIDEO, Array, Counter, Progress, Report, measure_pictures, measure_text
+from train.mixture import JsonlFile
+
+if TYPE_CHECKING:
+    from internvl.tiler import ImageTiler
+
+VERSION = 1
+_PROBE_BYTES = 1 << 16
+_ROWS = ("offsets", "lines", "flags", "picture_ends", "sizes", "error_rows", "error_ends", "error_text")
+_TOKENS = ("tokens", "error_rows", "error_ends", "error_text")
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that cannot be used, and why."""
+
+    row: int
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileIndex:
+    """The rows of one annotation file; all arrays are maps of files.
+
+    Attributes:
+        path: the annotation file.
+        rows: the first layer. `offsets` and `lines` per row, `flags` of `train.measure`, `picture_ends` (pictures up
+            to and with this row), `sizes` (width, height per picture) and the errors.
+        counted: the second layer: `tokens` per row (-1 where they are not known) and the errors.
+        folders: where the layers lie.
+    """
+
+    path: Path
+    rows: Mapping[str, Array]
+    counted: Mapping[str, Array]
+    folders: tuple[Path, Path]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        root: str | Path,
+        counter: Counter,
+        *,
+        cache: str | Path | None = None,
+        num_workers: int = 0,
+        progress: Progress | None = None,
+    ) -> FileIndex:
+        """Open the index of a file, and build first what is missing, damaged or out of date.
+
+        Args:
+            path: the JSONL file.
+            root: the folder that its picture paths are relative to.
+            counter: tokenizer and template.
+            cache: folder for the index; None puts it next to the file as `<file name>.index`.
+            num_workers: processes that build; 0 builds in this one.
+            progress: told how far building is.
+
+        Raises:
+            MissingError: there is no such file.
+            InputError: the index cannot be written.
+        """
+        path, root = Path(path), Path(root)
+        home, place = _choose_folder(path, cache), _hash(os.path.abspath(root))
+        folders = home / f"rows-{place[:12]}", home / f"tokens-{_hash(place, counter.fingerprint)[:12]}"
+        file_print = _fingerprint_file(path, root)
+        rows = _open_layer(folders[0], file_print, _ROWS)
+        is_old = rows is None
+        report = Report(progress, num_layers=1 + is_old)
+        if rows is None:
+            _save(folders[0], file_print, measure_pictures(path, root, num_workers, report))
+            rows = _reopen(folders[0], file_print, _ROWS)
+        # With the content of the first layer: a picture that was missing when the tokens were counted may be there now.
+        print_of_tokens = _hash(file_print, rows.content, counter.fingerprint)
+        counted = _open_layer(folders[1], print_of_tokens, _TOKENS)
+        if counted is None:
+            _save(folders[1], print_of_tokens, measure_text(path, root, rows.arrays, counter, num_workers, report))
+            counted = _reopen(folders[1], print_of_tokens, _TOKENS)
+        elif is_old:
+            report.finish()
+        return cls(path, rows.arrays, counted.arrays, folders)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Arrays that are maps of files would be pickled as copies, one per data worker.
+        return _map_index, (self.path, self.folders)
+
+    @property
+    def offsets(self) -> Array:
+        """Where each row begins in the file, in bytes."""
+        return self.rows["offsets"]
+
+    @property
+    def lines(self) -> Array:
+        """Line number of each row, from 1."""
+        return self.rows["lines"]
+
+    @property
+    def text_tokens(self) -> Array:
+        """Tokens of each row without the visual ones; -1 for rows that cannot be used and videos not yet opened."""
+        return self.counted["tokens"]
+
+    @property
+    def isolated(self) -> Array:
+        """Which rows hold pairs that are samples of their own."""
+        return (self.rows["flags"] & ISOLATED) > 0
+
+    @property
+    def video(self) -> Array:
+        """Which rows show a video."""
+        return (self.rows["flags"] & VIDEO) > 0
+
+    @property
+    def unknown(self) -> Array:
+        """Which rows have a length that is not known before their video is decoded."""
+        return (self.rows["flags"] & UNKNOWN) > 0
+
+    @property
+    def usable(self) -> Array:
+        """Which rows nothing is known to be wrong with."""
+        return (self.text_tokens >= 0) | self.unknown
+
+    def row(self, number: int) -> tuple[str, Any]:
+        """`file:line` and the parsed row."""
+        return JsonlFile(self.path, self).row(number)
+
+    def errors(self) -> Iterator[RowError]:
+        """The rows that cannot be used, those of each layer in their order in the file."""
+        for layer in (self.rows, self.counted):
+            begin = 0
+            text = layer["error_text"]
+            for row, end in zip(layer["error_rows"].tolist(), layer["error_ends"].tolist(), strict=True):
+                yield RowError(row, int(self.lines[row]), bytes(text[begin:end]).decode())
+                begin = end
+
+    def num_errors(self) -> int:
+        """How many rows cannot be used."""
+        return len(self.rows["error_rows"]) + len(self.counted["error_rows"])
+
+    def num_pictures(self) -> Array:
+        """Pictures per row, or frames."""
+        return np.diff(self.rows["picture_ends"], prepend=0)
+
+    def tiles(self, tiler: ImageTiler, max_tiles: int | None = None) -> Array:
+        """Tiles per row, as the processor cuts them; -1 where they are not known.
+
+        Args:
+            tiler: the tiling.
+            max_tiles: replaces the tiler's limit for this file.
+        """
+        counts = self.num_pictures()
+        budgets = np.maximum(1, (max_tiles or tiler.max_tiles) // np.maximum(1, counts))
+        per_picture = np.ones(len(self.rows["sizes"]), np.int64)
+        pictures = np.flatnonzero(np.repeat(~self.video, counts))
+        sizes, inverse = _unique_rows(
+            np.column_stack([self.rows["sizes"][pictures], np.repeat(budgets, counts)[pictures]]).astype(np.int64)
+        )
+        per_size = [_count_tiles(tiler, width, height, budget) for width, height, budget in sizes.tolist()]
+        per_picture[pictures] = np.array(per_size, np.int64)[inverse]
+        totals = np.concatenate([[0], np.cumsum(per_picture)])
+        ends = self.rows["picture_ends"]
+        return np.where(self.text_tokens < 0, -1, totals[ends] - totals[ends - counts])
+
+    def tokens(self, tiler: ImageTiler, tokens_per_tile: int, max_tiles: int | None = None) -> Array:
+        """Tokens per row, visual ones included; -1 where they are not known."""
+        tiles = self.tiles(tiler, max_tiles)
+        return np.where(tiles < 0, -1, self.text_tokens + tiles * tokens_per_tile)
+
+
+@lru_cache(maxsize=1 << 16)
+def _count_tiles(tiler: ImageTiler, width: int, height: int, budget: int) -> int:
+    return int(tiler.count(width, height, budget))
+
+
+def _unique_rows(columns: Array) -> tuple[Array, Array]:
+    """The distinct rows of a table of (width, height, budget), and which of them each row is."""
+    # Numbers in two steps: sorting whole rows, as numpy's `axis` does, takes ten times as long.
+    shapes, shape = np.unique(columns[:, 0] << 32 | columns[:, 1], return_inverse=True)
+    limit = int(columns[:, 2].max(initial=0)) + 1
+    keys, inverse = np.unique(shape * limit + columns[:, 2], return_inverse=True)
+    place, budgets = np.divmod(keys, limit)
+    return np.column_stack([shapes[place] >> 32, shapes[place] & 0xFFFFFFFF, budgets]), inverse
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The arrays of a folder, and a hash of all their bytes."""
+
+    arrays: Mapping[str, Array]
+    content: str
+
+
+def _map_index(path: Path, folders: tuple[Path, Path]) -> FileIndex:
+    """The index of an earlier `open`, without a look at what it was made from."""
+    rows, counted = (_map_arrays(folder, names) for folder, names in zip(folders, (_ROWS, _TOKENS), strict=True))
+    return FileIndex(path, rows, counted, folders)
+
+
+def _map_arrays(folder: Path, names: Sequence[str]) -> dict[str, Array]:
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+
+
+def _choose_folder(path: Path, cache: str | Path | None) -> Path:
+    if not path.is_file():
+        raise MissingError(f"index: expected an annotation file, got {path}, which does not exist; check the meta file")
+    if cache is None:
+        return path.with_name(f"{path.name}.index")
+    # Files of one name in several folders may share a cache.
+    return Path(cache) / f"{path.name}-{_hash(os.path.abspath(path))[:12]}.index"
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _probe(path: Path) -> str:
+    """Size and a hash of both ends of a file: reading all of a large one at every start would take minutes."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        found = hashlib.sha256(file.read(_PROBE_BYTES))
+        file.seek(max(0, size - _PROBE_BYTES))
+        found.update(file.read(_PROBE_BYTES))
+    return f"{size} {found.hexdigest()}"
+
+
+def _fingerprint_file(path: Path, root: Path) -> str:
+    return _hash(str(VERSION), str(path.stat().st_mtime_ns), _probe(path), os.path.abspath(root))
+
+
+def _open_layer(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer | None:
+    """The arrays of a folder, or None where they are missing, damaged or made from something else."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if meta["fingerprint"] != fingerprint:
+            return None
+        if any(meta["arrays"][name] != _probe(folder / f"{name}.npy") for name in names):
+            return None
+        return _Layer(_map_arrays(folder, names), meta["content"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+def _reopen(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer:
+    layer = _open_layer(folder, fingerprint, names)
+    if layer is None:
+        raise InputError(
+            f"index: expected the files just written in {folder}, got others; do not change or delete it while it is "
+            "built, and start again"
+        )
+    return layer
+
+
+def _save(folder: Path, fingerprint: str, arrays: Mapping[str, Array]) -> None:
+    """Write a layer beside its place and rename it: a reader sees all of it or nothing."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="writing-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(
+            f"index: expected a folder that can be written, got {folder.parent} ({error.strerror}); name another cache "
+            "folder"
+        ) from None
+    try:
+        draft.chmod(0o755)  # mkdtemp keeps others out, who may train on the same data
+        content = hashlib.sha256()
+        for name, array in arrays.items():
+            array = np.ascontiguousarray(array)
+            np.save(draft / f"{name}.npy", array)
+            content.update(array.view(np.uint8).data if array.size else b"")
+        probes = {name: _probe(draft / f"{name}.npy") for name in arrays}
+        meta = {"fingerprint": fingerprint, "content": content.hexdigest(), "arrays": probes}
+        (draft / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        if _open_layer(folder, fingerprint, tuple(arrays)) is None:  # else another rank was faster
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # another rank was faster by a hair
+                draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
