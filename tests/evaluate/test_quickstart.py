@@ -29,7 +29,7 @@ BLIND = replace(SEEN, benchmark="quickstart-blind", metrics={"accuracy": 30.0}, 
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with four questions; `no` is the most frequent answer."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / FOLDER / "images").mkdir(parents=True)
@@ -57,8 +57,8 @@ def test_majority_is_the_score_of_the_most_frequent_answer() -> None:
     assert majority() == 75.0
 
 
-def test_figures_come_from_both_reports(workplace: Path) -> None:
-    results = write_reports(workplace / "results")
+def test_figures_come_from_both_reports(checkout: Path) -> None:
+    results = write_reports(checkout / "results")
     assert summarize(results, Path("work_dirs/shapes"), 61.26) == {
         "score": 95.25,
         "interval": [93.0, 97.5],
@@ -73,8 +73,8 @@ def test_figures_come_from_both_reports(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["quickstart", "quickstart-blind"])
-def test_missing_report_is_named(workplace: Path, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
-    results = write_reports(workplace / "results")
+def test_missing_report_is_named(checkout: Path, missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    results = write_reports(checkout / "results")
     (results / missing / "report.json").unlink()
     with pytest.raises(MissingError, match=rf"quickstart: expected the report .*/{missing}/report\.json"):
         summarize(results, Path("work_dirs/shapes"), 0.0)
@@ -86,31 +86,31 @@ def test_missing_report_is_named(workplace: Path, missing: str, capsys: pytest.C
     assert not (results / "summary.json").exists()
 
 
-def test_missing_questions_are_named(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (workplace / FOLDER / "held_out.jsonl").unlink()
-    assert call(write_reports(workplace / "results")) == 2
+def test_missing_questions_are_named(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / FOLDER / "held_out.jsonl").unlink()
+    assert call(write_reports(checkout / "results")) == 2
     assert "expected the file playground/quickstart/held_out.jsonl" in capsys.readouterr().err
 
 
-def test_table_shows_every_figure_and_the_way_on(workplace: Path) -> None:
-    figures = summarize(write_reports(workplace / "results"), Path("work_dirs/shapes"), 61.26)
+def test_table_shows_every_figure_and_the_way_on(checkout: Path) -> None:
+    figures = summarize(write_reports(checkout / "results"), Path("work_dirs/shapes"), 61.26)
     lines = [" ".join(line.split()) for line in table(figures, Path("work_dirs/shapes/export")).splitlines()]
     assert "the model, 4 held-out questions 95.2 % [93.0, 97.5]" in lines
     assert "blind: the same questions without pictures 30.0 %" in lines
     assert "always the same answer 75.0 %" in lines
     assert "61 s in all. The interval is the 95 % bootstrap over pictures." in lines
     assert "curves: .venv/bin/tensorboard --logdir work_dirs" in lines
-    assert f"answers: {workplace / 'results' / 'quickstart' / 'samples.jsonl'}" in lines
+    assert f"answers: {checkout / 'results' / 'quickstart' / 'samples.jsonl'}" in lines
     assert "next: sh evaluate.sh work_dirs/shapes/export quickstart --num-beams 3 --output results/beams" in lines
 
 
-def test_table_of_a_single_picture_shows_no_interval(workplace: Path) -> None:
-    figures = summarize(write_reports(workplace / "results"), Path("run"), 0.0) | {"interval": None}
+def test_table_of_a_single_picture_shows_no_interval(checkout: Path) -> None:
+    figures = summarize(write_reports(checkout / "results"), Path("run"), 0.0) | {"interval": None}
     assert "95.2 %\n" in table(figures, Path("run/export"))
 
 
-def test_model_that_learned_to_see_ends_with_0(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = write_reports(workplace / "results", seen=GOAL, blind=BLIND_LIMIT - 0.1)
+def test_model_that_learned_to_see_ends_with_0(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = write_reports(checkout / "results", seen=GOAL, blind=BLIND_LIMIT - 0.1)
     assert call(results) == 0
     output, errors = capsys.readouterr()
     assert "exact match" in output
@@ -124,9 +124,9 @@ def test_model_that_learned_to_see_ends_with_0(workplace: Path, capsys: pytest.C
     ids=["below the goal", "guesses well without pictures"],
 )
 def test_model_that_has_not_learned_to_see_ends_with_1(
-    workplace: Path, capsys: pytest.CaptureFixture[str], seen: float, blind: float
+    checkout: Path, capsys: pytest.CaptureFixture[str], seen: float, blind: float
 ) -> None:
-    results = write_reports(workplace / "results", seen=seen, blind=blind)
+    results = write_reports(checkout / "results", seen=seen, blind=blind)
     assert call(results) == 1
     output, errors = capsys.readouterr()
     assert "exact match" in output, "the table is printed all the same"
