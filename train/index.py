@@ -1,7 +1,7 @@
 """The index of an annotation file: where its rows begin and what each costs, kept on disk and mapped into memory.
 
-Two layers, each a folder of arrays with a fingerprint of what it was made from: the rows and their pictures, and the
-text tokens for one tokenizer and template. Tiles are computed on demand, so other tiling options read no file again. A
+Three layers, each a folder of arrays with a fingerprint of what it was made from: the rows and their pictures, the text
+tokens for one tokenizer and template, and the lengths under one tiling, which are computed from the other two. A
 picture that is replaced behind the same row is not noticed: delete the folder then, it is rebuilt when it is needed.
 """
 
@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,16 +24,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from internvl.errors import InputError, MissingError
-from train.measure import ISOLATED, UNKNOWN, VIDEO, Array, Counter, Progress, Report, measure_pictures, measure_text
-from train.mixture import JsonlFile
+from internvl.frames import FrameSampling, VideoInfo
+from train.measure import (
+    ISOLATED,
+    VIDEO,
+    Array,
+    Counter,
+    Progress,
+    Report,
+    count_pictures,
+    measure_pictures,
+    measure_text,
+)
 
 if TYPE_CHECKING:
     from internvl.tiler import ImageTiler
 
-VERSION = 1
+VERSION = 2
 _PROBE_BYTES = 1 << 16
-_ROWS = ("offsets", "lines", "flags", "picture_ends", "sizes", "error_rows", "error_ends", "error_text")
+_ROWS = ("sha256", "offsets", "lines", "flags", "picture_ends", "sizes", "error_rows", "error_ends", "error_text")
 _TOKENS = ("tokens", "error_rows", "error_ends", "error_text")
+_LENGTHS = ("tokens", "tiles")
+_PATIENCE_SECONDS = 60
+WHOLE_VIDEOS = FrameSampling()
+"""Every frame of a folder, up to the published limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,25 @@ class RowError:
 
 
 @dataclass(frozen=True)
+class Lengths:
+    """What every row of a file takes of a batch, under one tiling; -1 for rows that cannot be used.
+
+    Attributes:
+        tokens: text and visual tokens, before a cut to the maximum length.
+        tiles: tiles through the vision tower.
+        folder: where the arrays lie.
+    """
+
+    tokens: Array
+    tiles: Array
+    folder: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As for the index: maps of files would be pickled as copies.
+        return _map_lengths, (self.folder,)
+
+
+@dataclass(frozen=True)
 class FileIndex:
     """The rows of one annotation file; all arrays are maps of files.
 
@@ -53,12 +88,14 @@ class FileIndex:
             to and with this row), `sizes` (width, height per picture) and the errors.
         counted: the second layer: `tokens` per row (-1 where they are not known) and the errors.
         folders: where the layers lie.
+        sampling: how many frames of a video are taken.
     """
 
     path: Path
     rows: Mapping[str, Array]
     counted: Mapping[str, Array]
     folders: tuple[Path, Path]
+    sampling: FrameSampling
 
     @classmethod
     def open(
@@ -67,9 +104,11 @@ class FileIndex:
         root: str | Path,
         counter: Counter,
         *,
+        sampling: FrameSampling = WHOLE_VIDEOS,
         cache: str | Path | None = None,
         num_workers: int = 0,
         progress: Progress | None = None,
+        builds: bool = True,
     ) -> FileIndex:
         """Open the index of a file, and build first what is missing, damaged or out of date.
 
@@ -77,9 +116,11 @@ class FileIndex:
             path: the JSONL file.
             root: the folder that its picture paths are relative to.
             counter: tokenizer and template.
+            sampling: how many frames of a video are taken.
             cache: folder for the index; None puts it next to the file as `<file name>.index`.
             num_workers: processes that build; 0 builds in this one.
             progress: told how far building is.
+            builds: False waits for another process to build.
 
         Raises:
             MissingError: there is no such file.
@@ -87,30 +128,34 @@ class FileIndex:
         """
         path, root = Path(path), Path(root)
         home, place = _choose_folder(path, cache), _hash(os.path.abspath(root))
-        folders = home / f"rows-{place[:12]}", home / f"tokens-{_hash(place, counter.fingerprint)[:12]}"
         file_print = _fingerprint_file(path, root)
-        rows = _open_layer(folders[0], file_print, _ROWS)
+        rows_folder = home / f"rows-{place[:12]}"
+        rows = _open_layer(rows_folder, file_print, _ROWS) if builds else _await(rows_folder, file_print, _ROWS)
         is_old = rows is None
         report = Report(progress, num_layers=1 + is_old)
         if rows is None:
-            _save(folders[0], file_print, measure_pictures(path, root, num_workers, report))
-            rows = _reopen(folders[0], file_print, _ROWS)
+            _save(rows_folder, file_print, measure_pictures(path, root, num_workers, report))
+            rows = _reopen(rows_folder, file_print, _ROWS)
+        # Files without videos are not counted anew for another choice of frames.
+        choice = str(sampling) if bool((rows.arrays["flags"] & VIDEO).any()) else ""
+        folder = home / f"tokens-{_hash(place, counter.fingerprint, choice)[:12]}"
         # With the content of the first layer: a picture that was missing when the tokens were counted may be there now.
-        print_of_tokens = _hash(file_print, rows.content, counter.fingerprint)
-        counted = _open_layer(folders[1], print_of_tokens, _TOKENS)
+        print_of_tokens = _hash(file_print, rows.content, counter.fingerprint, choice)
+        counted = (_open_layer if builds else _await)(folder, print_of_tokens, _TOKENS)
         if counted is None:
-            _save(folders[1], print_of_tokens, measure_text(path, root, rows.arrays, counter, num_workers, report))
-            counted = _reopen(folders[1], print_of_tokens, _TOKENS)
+            arrays = measure_text(path, root, rows.arrays, counter, sampling, num_workers, report)
+            _save(folder, print_of_tokens, arrays)
+            counted = _reopen(folder, print_of_tokens, _TOKENS)
         elif is_old:
             report.finish()
-        return cls(path, rows.arrays, counted.arrays, folders)
+        return cls(path, rows.arrays, counted.arrays, (rows_folder, folder), sampling)
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrays that are maps of files would be pickled as copies, one per data worker.
-        return _map_index, (self.path, self.folders)
+        return _map_index, (self.path, self.folders, self.sampling)
 
     @property
     def offsets(self) -> Array:
@@ -138,18 +183,30 @@ class FileIndex:
         return (self.rows["flags"] & VIDEO) > 0
 
     @property
-    def unknown(self) -> Array:
-        """Which rows have a length that is not known before their video is decoded."""
-        return (self.rows["flags"] & UNKNOWN) > 0
+    def home(self) -> Path:
+        """The folder that holds the index; it is rebuilt when it is deleted."""
+        return self.folders[0].parent
 
     @property
-    def usable(self) -> Array:
-        """Which rows nothing is known to be wrong with."""
-        return (self.text_tokens >= 0) | self.unknown
+    def sha256(self) -> str:
+        """A hash of the whole annotation file."""
+        return bytes(self.rows["sha256"]).hex()
+
+    def video_info(self, number: int) -> VideoInfo:
+        """Frames and frame rate of a row's video."""
+        frames, rate = self.rows["sizes"][self.rows["picture_ends"][number] - 1].tolist()
+        return VideoInfo(frames, rate / 1000)
 
     def row(self, number: int) -> tuple[str, Any]:
         """`file:line` and the parsed row."""
-        return JsonlFile(self.path, self).row(number)
+        source = f"{self.path}:{self.lines[number]}"
+        with self.path.open("rb") as file:
+            file.seek(int(self.offsets[number]))
+            line = file.readline()
+        try:
+            return source, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{source}: expected JSON, got {error}; correct or remove the line") from None
 
     def errors(self) -> Iterator[RowError]:
         """The rows that cannot be used, those of each layer in their order in the file."""
@@ -164,38 +221,49 @@ class FileIndex:
         """How many rows cannot be used."""
         return len(self.rows["error_rows"]) + len(self.counted["error_rows"])
 
-    def num_pictures(self) -> Array:
-        """Pictures per row, or frames."""
-        return np.diff(self.rows["picture_ends"], prepend=0)
-
-    def tiles(self, tiler: ImageTiler, max_tiles: int | None = None) -> Array:
-        """Tiles per row, as the processor cuts them; -1 where they are not known.
+    def lengths(
+        self, tiler: ImageTiler, tokens_per_tile: int, max_tiles: int | None = None, *, builds: bool = True
+    ) -> Lengths:
+        """Tokens and tiles per row, as the processor makes them.
 
         Args:
             tiler: the tiling.
+            tokens_per_tile: visual tokens per tile.
             max_tiles: replaces the tiler's limit for this file.
+            builds: as in `open`.
         """
-        counts = self.num_pictures()
-        budgets = np.maximum(1, (max_tiles or tiler.max_tiles) // np.maximum(1, counts))
-        per_picture = np.ones(len(self.rows["sizes"]), np.int64)
-        pictures = np.flatnonzero(np.repeat(~self.video, counts))
-        sizes, inverse = _unique_rows(
-            np.column_stack([self.rows["sizes"][pictures], np.repeat(budgets, counts)[pictures]]).astype(np.int64)
-        )
-        per_size = [_count_tiles(tiler, width, height, budget) for width, height, budget in sizes.tolist()]
-        per_picture[pictures] = np.array(per_size, np.int64)[inverse]
-        totals = np.concatenate([[0], np.cumsum(per_picture)])
-        ends = self.rows["picture_ends"]
-        return np.where(self.text_tokens < 0, -1, totals[ends] - totals[ends - counts])
+        meta = json.loads((self.folders[1] / "meta.json").read_text(encoding="utf-8"))
+        options = str((tiler, tokens_per_tile, max_tiles))
+        fingerprint = _hash(meta["fingerprint"], meta["content"], options)
+        folder = self.folders[1].with_name(f"lengths-{_hash(self.folders[1].name, options)[:12]}")
+        layer = (_open_layer if builds else _await)(folder, fingerprint, _LENGTHS)
+        if layer is None:
+            tiles = self._count_tiles(tiler, max_tiles)
+            is_known = self.text_tokens >= 0
+            tokens = np.where(is_known, self.text_tokens + tiles * tokens_per_tile, -1)
+            arrays = {"tokens": tokens, "tiles": np.where(is_known, tiles, -1)}
+            _save(folder, fingerprint, {name: array.astype(np.int32) for name, array in arrays.items()})
+            layer = _reopen(folder, fingerprint, _LENGTHS)
+        return Lengths(layer.arrays["tokens"], layer.arrays["tiles"], folder)
 
-    def tokens(self, tiler: ImageTiler, tokens_per_tile: int, max_tiles: int | None = None) -> Array:
-        """Tokens per row, visual ones included; -1 where they are not known."""
-        tiles = self.tiles(tiler, max_tiles)
-        return np.where(tiles < 0, -1, self.text_tokens + tiles * tokens_per_tile)
+    def _count_tiles(self, tiler: ImageTiler, max_tiles: int | None) -> Array:
+        entries = np.diff(self.rows["picture_ends"], prepend=0)
+        budgets = np.maximum(1, (max_tiles or tiler.max_tiles) // np.maximum(1, entries))
+        per_entry = np.zeros(len(self.rows["sizes"]), np.int64)
+        pictures = np.flatnonzero(np.repeat(~self.video, entries))
+        sizes, inverse = _unique_rows(
+            np.column_stack([self.rows["sizes"][pictures], np.repeat(budgets, entries)[pictures]]).astype(np.int64)
+        )
+        per_size = [_tiles_of_size(tiler, width, height, budget) for width, height, budget in sizes.tolist()]
+        per_entry[pictures] = np.array(per_size, np.int64)[inverse]
+        totals = np.concatenate([[0], np.cumsum(per_entry)])
+        ends = self.rows["picture_ends"]
+        # A frame of a video is one tile.
+        return np.where(self.video, count_pictures(self.rows, self.sampling), totals[ends] - totals[ends - entries])
 
 
 @lru_cache(maxsize=1 << 16)
-def _count_tiles(tiler: ImageTiler, width: int, height: int, budget: int) -> int:
+def _tiles_of_size(tiler: ImageTiler, width: int, height: int, budget: int) -> int:
     return int(tiler.count(width, height, budget))
 
 
@@ -217,10 +285,14 @@ class _Layer:
     content: str
 
 
-def _map_index(path: Path, folders: tuple[Path, Path]) -> FileIndex:
+def _map_index(path: Path, folders: tuple[Path, Path], sampling: FrameSampling) -> FileIndex:
     """The index of an earlier `open`, without a look at what it was made from."""
     rows, counted = (_map_arrays(folder, names) for folder, names in zip(folders, (_ROWS, _TOKENS), strict=True))
-    return FileIndex(path, rows, counted, folders)
+    return FileIndex(path, rows, counted, folders, sampling)
+
+
+def _map_lengths(folder: Path) -> Lengths:
+    return Lengths(**_map_arrays(folder, _LENGTHS), folder=folder)
 
 
 def _map_arrays(folder: Path, names: Sequence[str]) -> dict[str, Array]:
@@ -265,6 +337,17 @@ def _open_layer(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer 
         return _Layer(_map_arrays(folder, names), meta["content"])
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
+
+
+def _await(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer:
+    """The layer that another process is building."""
+    waited = 0
+    while (layer := _open_layer(folder, fingerprint, names)) is None:
+        waited += 1
+        if waited % _PATIENCE_SECONDS == 0:
+            print(f"waiting for the index {folder}, which the first process builds ({waited} s)", file=sys.stderr)
+        time.sleep(1)
+    return layer
 
 
 def _reopen(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ from PIL import Image
 
 from internvl.conversation import Conversation, Picture
 from internvl.errors import InputError, MissingError
+from internvl.frames import FrameSampling, VideoInfo
 from internvl.template import ChatTemplate
 from internvl.tokens import IMAGE_CONTEXT, IMAGE_START
-from internvl.video import read_video
-from train.mixture import scan_lines
+from internvl.video import probe_video
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -40,8 +41,8 @@ CHUNK_ROWS = 2048
 Problem = tuple[int, str]
 """The position of a row, and why it cannot be used."""
 
-BROKEN, ISOLATED, VIDEO, UNKNOWN = 1, 2, 4, 8
-"""Flags of a row. Unknown: a video file, whose frames are not chosen yet."""
+BROKEN, ISOLATED, VIDEO = 1, 2, 4
+"""Flags of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ class StoredCounter:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPictures:
-    """Flags and number of pictures per row, width and height per picture, and the rows that cannot be used."""
+    """Flags and number of pictures per row, width and height per picture, and the rows that cannot be used.
+
+    A video has one entry in place of its pictures: its frames, and its frames per 1,000 seconds.
+    """
 
     flags: Array
     counts: Array
@@ -118,11 +122,10 @@ def measure_chunk_pictures(chunk: Chunk) -> MeasuredPictures:
             chat = _parse(line, chunk.root, source)
             flags[position] = ISOLATED * chat.isolated | VIDEO * (chat.video is not None)
             if chat.video is not None:
-                if chat.video.path.is_file():
-                    flags[position] |= UNKNOWN
-                    continue
-                chat = chat.with_frames(read_video(chat.video))
-            found = [_read_size(picture) for picture in chat.images]
+                info = probe_video(chat.video)
+                found = [(info.num_frames, round(info.fps * 1000))]
+            else:
+                found = [_read_size(picture) for picture in chat.images]
         except InputError as error:
             flags[position] |= BROKEN
             problems.append((position, str(error).removeprefix(f"{source}: ")))
@@ -138,7 +141,7 @@ def measure_chunk_text(chunk: Chunk, flags: Array, counts: Array, counter: Store
     tokens = np.full(len(chunk.offsets), -1, np.int32)
     problems: list[Problem] = []
     for position, (source, line) in enumerate(_read_lines(chunk)):
-        if flags[position] & (BROKEN | UNKNOWN):
+        if flags[position] & BROKEN:
             continue
         try:
             chat = _parse(line, chunk.root, source)
@@ -284,9 +287,33 @@ class _Problems:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Byte offset and line number of every line that is not blank, and a hash of the whole file."""
+
+    offsets: array[int]
+    lines: array[int]
+    sha256: str
+
+
+def scan_lines(path: Path) -> Lines:
+    """Read a file once."""
+    offsets, lines, content = array("q"), array("q"), hashlib.sha256()
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                offsets.append(offset)
+                lines.append(number)
+            offset += len(line)
+            content.update(line)
+    return Lines(offsets, lines, content.hexdigest())
+
+
 def measure_pictures(path: Path, root: Path, num_workers: int, report: Report) -> dict[str, Array]:
     """Where the rows of a file begin, what they are, and the sizes of their pictures."""
-    offsets, lines = (np.array(part, np.int64) for part in scan_lines(path))
+    found = scan_lines(path)
+    offsets, lines = np.array(found.offsets, np.int64), np.array(found.lines, np.int64)
     report.begin(len(offsets))
     flags, counts, sizes = [np.empty(0, np.uint8)], [np.empty(0, np.int32)], [np.empty((0, 2), np.int32)]
     problems = _Problems()
@@ -298,6 +325,7 @@ def measure_pictures(path: Path, root: Path, num_workers: int, report: Report) -
         problems.add(done.problems, len(done.flags))
         report.advance(len(done.flags))
     return {
+        "sha256": np.frombuffer(bytes.fromhex(found.sha256), np.uint8),
         "offsets": offsets,
         "lines": lines,
         "flags": np.concatenate(flags),
@@ -308,13 +336,19 @@ def measure_pictures(path: Path, root: Path, num_workers: int, report: Report) -
 
 
 def measure_text(
-    path: Path, root: Path, rows: Mapping[str, Array], counter: Counter, num_workers: int, report: Report
+    path: Path,
+    root: Path,
+    rows: Mapping[str, Array],
+    counter: Counter,
+    sampling: FrameSampling,
+    num_workers: int,
+    report: Report,
 ) -> dict[str, Array]:
     """The text tokens of the rows that `measure_pictures` found."""
     if report.total == 0:
         report.begin(len(rows["offsets"]))
     tokens, problems = [np.empty(0, np.int32)], _Problems()
-    columns = np.array(rows["flags"]), np.diff(rows["picture_ends"], prepend=0)
+    columns = np.array(rows["flags"]), count_pictures(rows, sampling)
     done: MeasuredText
     with tempfile.TemporaryDirectory() as folder:
         stored = store_counter(counter, Path(folder))
@@ -325,6 +359,16 @@ def measure_text(
             problems.add(done.problems, len(done.tokens))
             report.advance(len(done.tokens))
     return {"tokens": np.concatenate(tokens), **problems.arrays()}
+
+
+def count_pictures(rows: Mapping[str, Array], sampling: FrameSampling) -> Array:
+    """Pictures per row, or the frames that are taken of its video."""
+    counts = np.diff(rows["picture_ends"], prepend=0)
+    videos = np.flatnonzero((rows["flags"] & (VIDEO | BROKEN)) == VIDEO)
+    found = rows["sizes"][rows["picture_ends"][videos] - 1].tolist()
+    for row, (frames, rate) in zip(videos.tolist(), found, strict=True):
+        counts[row] = sampling.count(VideoInfo(frames, rate / 1000), row)
+    return counts
 
 
 def _span(number: int) -> slice:

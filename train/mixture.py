@@ -1,21 +1,31 @@
-"""The training mixture: the published meta JSON, and its annotation files as one indexable list of rows."""
+"""The training mixture: the published meta JSON, and its annotation files as the draws of an epoch.
+
+A draw is one sample of an epoch. Draws map to rows by arithmetic, so that a mixture of any size is open at once; a row
+that cannot be used is passed over for the next one that can, which is the same in every run.
+"""
 
 from __future__ import annotations
 
 import json
-from array import array
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
+from train.bad_samples import BadSample
+from train.order import Numbers, Shuffle, derive_seed
 
 if TYPE_CHECKING:
-    from train.index import FileIndex
+    from train.index import FileIndex, Lengths
+
+Subset = Literal["first", "random"]
+_LOOK_AHEAD = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +36,25 @@ class Source:
         name: its key.
         root: folder that picture paths are relative to.
         annotation: the JSONL file.
-        repeat_time: below 1 the first share of the lines, above 1 a whole number of copies.
+        repeat_time: how many times an epoch takes the rows; of a fraction, a part of them.
+        weight: share of the epoch's samples, in the place of `repeat_time`; needs one for every entry.
+        subset: which rows a fraction takes: the first, as published, or random ones, by the seed.
         max_tiles: replaces the run's limit of tiles for this file.
+        augment: vary the pictures.
+        seed: of the random subset, in the place of the run's.
+        sha256: of the annotation file, where only that very file will do.
     """
 
     name: str
     root: Path
     annotation: Path
     repeat_time: float = 1.0
+    weight: float | None = None
+    subset: Subset = "first"
     max_tiles: int | None = None
+    augment: bool = False
+    seed: int | None = None
+    sha256: str | None = None
 
 
 def read_meta(path: str | Path) -> list[Source]:
@@ -55,7 +75,28 @@ def read_meta(path: str | Path) -> list[Source]:
         raise InputError(f"{path}: expected JSON, got {error}; correct the file") from None
     if not isinstance(entries, Mapping) or not entries:
         raise InputError(f"{path}: expected an object of data sets, got none; see docs/data-format.md")
-    return [_read_entry(path, name, entry) for name, entry in entries.items()]
+    sources = [_read_entry(path, name, entry) for name, entry in entries.items()]
+    weighted = [source.name for source in sources if source.weight is not None]
+    if weighted and len(weighted) < len(sources):
+        raise InputError(
+            f"{path}: expected `weight` in every entry or in none, got it in {', '.join(weighted)}; add the others"
+        )
+    return sources
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "repeat_time": (_is_number, "a number above 0"),
+    "weight": (_is_number, "a number above 0"),
+    "subset": (lambda value: value in ("first", "random"), "first or random"),
+    "max_dynamic_patch": (lambda value: type(value) is int and value >= 1, "a whole number of at least 1"),
+    "data_augment": (lambda value: isinstance(value, bool), "true or false"),
+    "seed": (lambda value: type(value) is int, "a whole number"),
+    "sha256": (lambda value: isinstance(value, str), "the hash of the annotation file"),
+}
 
 
 def _read_entry(path: Path, name: str, entry: Any) -> Source:
@@ -70,112 +111,235 @@ def _read_entry(path: Path, name: str, entry: Any) -> Source:
             f"{where}: expected the annotation file {annotation}, which does not exist; put it there (paths are "
             "relative to the working directory)"
         )
-    repeat = entry.get("repeat_time", 1)
-    if not isinstance(repeat, int | float) or repeat <= 0 or (repeat > 1 and repeat != int(repeat)):
-        raise InputError(f"{where}: expected `repeat_time` below 1 or a whole number, got {repeat!r}; correct it")
-    if entry.get("data_augment"):
-        raise InputError(
-            f"{where}: expected `data_augment` false, got true; augmentation is not supported, set it to false"
-        )
-    max_tiles = entry.get("max_dynamic_patch")
-    if max_tiles is not None and (not isinstance(max_tiles, int) or max_tiles < 1):
-        raise InputError(f"{where}: expected `max_dynamic_patch` of at least 1, got {max_tiles!r}; correct it")
-    return Source(name, Path(entry.get("root", "")), annotation, float(repeat), max_tiles)
+    for key, (is_right, rule) in _RULES.items():
+        value = entry.get(key)
+        if value is not None and not is_right(value):
+            raise InputError(f"{where}: expected `{key}` to be {rule}, got {value!r}; correct it")
+    return Source(
+        name=name,
+        root=Path(entry.get("root", "")),
+        annotation=annotation,
+        repeat_time=float(entry.get("repeat_time", 1)),
+        weight=entry.get("weight"),
+        subset=entry.get("subset", "first"),
+        max_tiles=entry.get("max_dynamic_patch"),
+        augment=bool(entry.get("data_augment", False)),
+        seed=entry.get("seed"),
+        sha256=entry.get("sha256"),
+    )
 
 
-def scan_lines(path: Path) -> tuple[array[int], array[int]]:
-    """Byte offset and line number of every line of a file that is not blank."""
-    offsets, lines = array("q"), array("q")
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                offsets.append(offset)
-                lines.append(number)
-            offset += len(line)
-    return offsets, lines
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a single sample may take.
 
-
-class JsonlFile:
-    """Random access to the lines of a JSONL file.
-
-    Args:
-        path: the file.
-        index: knows where its rows begin, and keeps that out of memory; None reads the file to find out.
+    Attributes:
+        max_tokens: a longer one is cut at the end, or cannot be used where that would cut a picture.
+        max_tiles: a sample with more cannot be used; None for no limit.
+        tokens_per_tile: visual tokens of a tile.
     """
 
-    def __init__(self, path: Path, index: FileIndex | None = None) -> None:
-        self.path = path
-        self.index = index
-        self._found = scan_lines(path) if index is None else None
+    max_tokens: int
+    max_tiles: int | None
+    tokens_per_tile: int
 
-    def __len__(self) -> int:
-        return len(self._places()[0])
+    def refuse(self, lengths: Lengths) -> Numbers:
+        """Rows of a file that no batch can take, or that nothing is known of."""
+        tokens, tiles = lengths.tokens, lengths.tiles
+        most = self.max_tokens // self.tokens_per_tile if self.max_tiles is None else self.max_tiles
+        is_long = (tokens > self.max_tokens) & (tiles > self.max_tokens // self.tokens_per_tile)
+        return np.flatnonzero((tokens < 0) | (tiles > most) | is_long)
 
-    def _places(self) -> tuple[Sequence[int], Sequence[int]]:
-        """Offsets and line numbers."""
-        if self._found is not None:
-            return self._found
-        assert self.index is not None
-        return self.index.offsets, self.index.lines  # type: ignore[return-value]
+    def explain(self, tokens: int, tiles: int) -> str:
+        """Why a row with known lengths is refused."""
+        if self.max_tiles is not None and tiles > self.max_tiles:
+            return (
+                f"tiles: expected at most {self.max_tiles} (data.max_packed_tiles), got {tiles}; raise the limit or "
+                "allow fewer tiles per picture"
+            )
+        return (
+            f"length: expected at most {self.max_tokens} tokens (data.max_seq_length), got {tokens} in {tiles} tiles, "
+            "and the cut would go through a picture; raise the maximum length or allow fewer tiles"
+        )
 
-    def row(self, index: int) -> tuple[str, Any]:
-        """`file:line` and the parsed row."""
-        offsets, lines = self._places()
-        source = f"{self.path}:{lines[index]}"
-        with self.path.open("rb") as file:
-            file.seek(int(offsets[index]))
-            line = file.readline()
-        try:
-            return source, json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{source}: expected JSON, got {error}; correct or remove the line") from None
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sample comes from.
+
+    Attributes:
+        source: number of the entry in the meta file.
+        row: of its annotation file.
+        turn: the place in the order in which the run draws the rows of this entry.
+    """
+
+    source: int
+    row: int
+    turn: int
 
 
 class Mixture:
-    """All rows of all sources, repetitions included, as one list.
+    """All draws of an epoch as one list.
 
     Args:
         sources: the entries of the meta file.
-        indexes: one index per source; without them every process keeps the offsets of all rows in memory.
+        files: the index of each.
+        lengths: tokens and tiles of the rows of each.
+        limits: what a sample may take.
+        seed: of the random subsets.
+        resample: weigh the entries by the square roots of their sizes, unless they have weights.
     """
 
-    def __init__(self, sources: list[Source], indexes: Sequence[FileIndex] | None = None) -> None:
-        self.sources = sources
-        found: Sequence[FileIndex | None] = [None] * len(sources) if indexes is None else indexes
-        self.files = [JsonlFile(source.annotation, index) for source, index in zip(sources, found, strict=True)]
-        counts = []
-        for source, file in zip(sources, self.files, strict=True):
-            if not file:
-                raise InputError(f"{source.annotation}: expected at least one row, got an empty file; remove its entry")
-            share = source.repeat_time
-            counts.append(int(len(file) * share) if share < 1 else len(file) * int(share))
-        self.ends = list(accumulate(counts))
-        if not self.ends or self.ends[-1] == 0:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        files: Sequence[FileIndex],
+        lengths: Sequence[Lengths],
+        limits: Limits,
+        *,
+        seed: int = 0,
+        resample: bool = False,
+    ) -> None:
+        self.sources, self.files, self.lengths, self.limits = list(sources), list(files), list(lengths), limits
+        for source, file in zip(sources, files, strict=True):
+            _check_file(source, file)
+        self.is_weighted = resample or sources[0].weight is not None
+        self.weights = [source.weight or sqrt(len(file)) for source, file in zip(sources, files, strict=True)]
+        self.draws = self._count_draws()
+        self.ends = np.cumsum(self.draws)
+        if self.ends[-1] == 0:
             raise InputError("data: expected at least one row, got none; raise `repeat_time` or add data")
+        self.refused = [limits.refuse(part) for part in lengths]
+        self.seeds = [seed if source.seed is None else source.seed for source in sources]
+        self.shuffles = [
+            Shuffle(len(file), derive_seed(own, number)) if self.is_weighted or source.subset == "random" else None
+            for number, (source, file, own) in enumerate(zip(sources, files, self.seeds, strict=True))
+        ]
+        # How many different rows an epoch can take of each entry; those of a fraction stay the same.
+        self.distinct = [
+            len(file) if self.is_weighted else min(len(file), count)
+            for file, count in zip(files, self.draws, strict=True)
+        ]
 
     def __len__(self) -> int:
-        return self.ends[-1]
+        return int(self.ends[-1])
 
-    def __getitem__(self, index: int) -> tuple[Source, Conversation]:
-        """The source and the conversation of a row."""
-        place = bisect_right(self.ends, index)
-        source, file = self.sources[place], self.files[place]
-        begin = self.ends[place - 1] if place else 0
-        where, row = file.row((index - begin) % len(file))
-        return source, Conversation.from_row(row, source.root, where)
+    def locate(self, epochs: Numbers, draws: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Source, row and turn of each draw; rows that are refused stand there, too."""
+        places = np.searchsorted(self.ends, draws, side="right")
+        inside = draws - (self.ends - self.draws)[places]
+        rows, turns = np.empty_like(inside), np.empty_like(inside)
+        for place in np.unique(places).tolist():
+            chosen = places == place
+            # Weighted entries go on where the epoch before ended, so that in time all rows have their turn.
+            begin = epochs[chosen] * self.draws[place] if self.is_weighted else 0
+            turns[chosen] = (begin + inside[chosen]) % len(self.files[place])
+            rows[chosen] = self._row_at(place, turns[chosen])
+        return places, rows, turns
 
-    def check(self, limit: int = 1000) -> None:
-        """Read the first and last rows of every file and look for their pictures, before anything heavy starts."""
-        begin = 0
-        for end in self.ends:
-            size = min(end - begin, len(self.files[self.ends.index(end)]))
-            for index in sorted({*range(min(limit, size)), *range(max(0, size - limit), size)}):
-                _, chat = self[begin + index]
-                for picture in chat.images:
-                    if isinstance(picture, Path) and not picture.is_file():
-                        raise MissingError(
-                            f"{chat.source}: expected the picture {picture}, which does not exist; "
-                            "check `root` in the meta file"
-                        )
-            begin = end
+    def measure(self, epochs: Numbers, draws: Numbers) -> tuple[Numbers, Numbers]:
+        """Tokens and tiles of each draw as it will be in a batch: with refused rows replaced, and cut."""
+        places, rows, turns = self.locate(epochs, draws)
+        tokens, tiles = np.empty_like(rows), np.empty_like(rows)
+        for place in np.unique(places).tolist():
+            chosen = places == place
+            found, _ = self._pass_over(place, rows[chosen], turns[chosen])
+            tokens[chosen] = np.minimum(self.lengths[place].tokens[found], self.limits.max_tokens)
+            tiles[chosen] = self.lengths[place].tiles[found]
+        return tokens, tiles
+
+    def find(self, epoch: int, draw: int) -> tuple[Place, bool]:
+        """Where a draw comes from, and whether that stands in for a refused row."""
+        (source,), drawn, turns = self.locate(np.array([epoch]), np.array([draw]))
+        rows, turns = self._pass_over(int(source), drawn, turns)
+        return Place(int(source), int(rows[0]), int(turns[0])), bool(rows[0] != drawn[0])
+
+    def size(self, place: Place) -> tuple[int, int]:
+        """Tokens and tiles of a row in a batch: after a cut to the maximum length."""
+        lengths = self.lengths[place.source]
+        return min(int(lengths.tokens[place.row]), self.limits.max_tokens), int(lengths.tiles[place.row])
+
+    def is_cut(self, place: Place) -> bool:
+        """Whether a row is longer than the maximum length."""
+        return int(self.lengths[place.source].tokens[place.row]) > self.limits.max_tokens
+
+    def substitutes(self, place: Place) -> Iterator[Place]:
+        """The rows that come next in turn and are no larger, each once: what may stand in for a row."""
+        (max_tokens, max_tiles), distinct = self.size(place), self.distinct[place.source]
+        for begin in range(1, distinct, _LOOK_AHEAD):
+            turns = (place.turn + np.arange(begin, min(begin + _LOOK_AHEAD, distinct))) % distinct
+            rows = self._row_at(place.source, turns)
+            lengths = self.lengths[place.source]
+            tokens = np.minimum(lengths.tokens[rows], self.limits.max_tokens)
+            fits = (tokens <= max_tokens) & (lengths.tiles[rows] <= max_tiles)
+            fits &= ~np.isin(rows, self.refused[place.source])
+            for at in np.flatnonzero(fits).tolist():
+                yield Place(place.source, int(rows[at]), int(turns[at]))
+
+    def read(self, place: Place) -> Conversation:
+        """The conversation of a row."""
+        source, file = self.sources[place.source], self.files[place.source]
+        where, row = file.row(place.row)
+        return Conversation.from_row(row, source.root, where)
+
+    def bad_samples(self) -> Iterator[BadSample]:
+        """The refused rows with their reasons."""
+        for place, (file, lengths, refused) in enumerate(zip(self.files, self.lengths, self.refused, strict=True)):
+            if not len(refused):
+                continue
+            shuffle = self.shuffles[place]
+            turns = refused if shuffle is None else shuffle.find(refused)
+            drawn = turns < self.distinct[place]
+            rows, turns = refused[drawn], turns[drawn]
+            substitutes, _ = self._pass_over(place, rows, turns)
+            known = {error.row: error.reason for error in file.errors()}
+            for row, other in zip(rows.tolist(), substitutes.tolist(), strict=True):
+                reason = known.get(row) or self.limits.explain(int(lengths.tokens[row]), int(lengths.tiles[row]))
+                yield BadSample(str(file.path), int(file.lines[row]), reason, int(file.lines[other]))
+
+    def count_refused(self) -> int:
+        """How many draws of an epoch fall on refused rows, on average where a fraction is drawn."""
+        shares = zip(self.refused, self.draws, self.files, strict=True)
+        return round(sum(len(refused) * count / len(file) for refused, count, file in shares))
+
+    def _count_draws(self) -> list[int]:
+        sizes = [len(file) for file in self.files]
+        counts = [int(size * source.repeat_time) for size, source in zip(sizes, self.sources, strict=True)]
+        if not self.is_weighted:
+            return counts
+        # Whole numbers whose sum is that of the rows, with no share off by more than one.
+        shares = [sum(counts) * part / sum(self.weights) for part in accumulate(self.weights)]
+        whole = np.rint(shares).astype(int)
+        return [int(count) for count in np.diff(whole, prepend=0)]
+
+    def _row_at(self, place: int, turns: Numbers) -> Numbers:
+        shuffle = self.shuffles[place]
+        return turns if shuffle is None else shuffle(turns)
+
+    def _pass_over(self, place: int, rows: Numbers, turns: Numbers) -> tuple[Numbers, Numbers]:
+        """Rows and turns, with the next one in turn in the place of each row that is refused."""
+        refused, distinct = self.refused[place], self.distinct[place]
+        left = np.flatnonzero(np.isin(rows, refused)) if len(refused) else np.empty(0, int)
+        if not len(left):
+            return rows, turns
+        rows, turns = rows.copy(), turns.copy()
+        for _ in range(distinct):
+            turns[left] = (turns[left] + 1) % distinct
+            rows[left] = self._row_at(place, turns[left])
+            left = left[np.isin(rows[left], refused)]
+            if not len(left):
+                return rows, turns
+        raise InputError(
+            f"{self.sources[place].annotation}: expected at least one row that can be used, got none; correct the rows "
+            "or remove the entry"
+        )
+
+
+def _check_file(source: Source, file: FileIndex) -> None:
+    if not len(file):
+        raise InputError(f"{source.annotation}: expected at least one row, got an empty file; remove its entry")
+    if source.sha256 is not None and source.sha256 != file.sha256:
+        raise InputError(
+            f"{source.annotation}: expected the file with the SHA-256 {source.sha256[:12]}..., got {file.sha256[:12]}"
+            "...; restore that file, or remove `sha256` to take this one"
+        )

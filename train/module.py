@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from internvl.errors import InputError
 from internvl.model import InternVLChatModel, load_model
 from train.config import ModelConfig, OptimConfig
+from train.counts import Counts
 from train.optim import build_optimizer, cosine
 
 
@@ -30,7 +31,8 @@ class SFTModule(L.LightningModule):
         self.optim = optim
         self.pretrained = model.pretrained
         self.template = model.conv_style
-        self.window: list[Tensor] = []  # losses of the forward passes since the last optimiser step
+        self.counts = Counts()  # of the present optimiser step, over all ranks
+        self.parts: list[Tensor] = []  # of its loss, from the forward passes so far
 
     def configure_model(self) -> None:
         """Load the checkpoint and freeze what is to stay."""
@@ -78,28 +80,22 @@ class SFTModule(L.LightningModule):
         progress["is_last_batch"] = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """The mean loss over the answer tokens of the batch."""
-        self._stop_at_error(batch.get("error"))
-        loss = self.model(**batch, all_logits=False).loss
-        self.window.append(loss.detach())
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            mean = torch.stack(self.window).mean()
-            self.log("train/loss", mean, prog_bar=True, sync_dist=self.trainer.world_size > 1)
-            self.window.clear()
-        return loss
-
-    def _stop_at_error(self, message: str | None) -> None:
-        """End on every rank when one has a wrong row: the others would wait for it, and rank 0 has the last word."""
-        if self.trainer.world_size > 1:
-            if not self.trainer.strategy.reduce_boolean_decision(message is not None, all=False):
-                return
-            messages: list[str | None] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(messages, message)
-            message = next(text for text in messages if text is not None)
-            if not self.trainer.is_global_zero:
-                raise SystemExit(2)
-        if message is not None:
-            raise InputError(message)
+        """The batch's part of the step's loss: a weighted mean over all learned tokens of the step, on all ranks."""
+        passes = self.trainer.accumulate_grad_batches
+        if batch_idx % passes == 0:
+            counts = self.trainer.strategy.reduce(batch["counts"].clone(), reduce_op="sum")
+            self.counts = Counts.from_tensor(counts)
+            self.parts.clear()
+        inputs = {name: value for name, value in batch.items() if name not in ("counts", "found")}
+        # A step without any label has the loss 0, and the same graph as every other.
+        total = torch.tensor(max(self.counts.weight, 1e-6), device=self.device)
+        loss = self.model(**inputs, total_weight=total, all_logits=False).loss
+        self.parts.append(loss.detach())
+        if (batch_idx + 1) % passes == 0:
+            whole = torch.stack(self.parts).sum()
+            self.log("train/loss", whole, prog_bar=True, sync_dist=self.trainer.world_size > 1, reduce_fx="sum")
+        # Lightning divides by the passes, and ranks average their gradients.
+        return loss * (passes * self.trainer.world_size)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -21,9 +21,10 @@ Numbers = NDArray[Any]
 UNITS = 1 << 20  # of a pack's budget; of the cost, a sixteenth of a token's linear work is one
 SHARE_FIRST = 4.0  # budgets decide the order of placing more than cost: they cannot be mended by an exchange
 SHARE_WEIGHT = 2.0
-NUM_EXCHANGES = 16
+EXCHANGE_WEIGHTS = (0.7, 1.0)  # of share and work: a device waits for work, and its memory for what fills it
+NUM_EXCHANGES = 48
 NUM_CANDIDATES = 24  # samples of a pack that are looked at for an exchange
-TOLERANCE = 1.005  # of a group's costliest pack over its mean
+TOLERANCE = 1.005  # of a group's largest pack over its mean, in share and in work
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,10 @@ def pack_groups(
 
 
 def _measure_share(tokens: Numbers, tiles: Numbers, budget: PackBudget) -> Numbers:
-    """What a sample takes of the scarcer budget, and of the other one the more the less that is behind."""
+    """What a sample takes of the budget of tokens, and of that of tiles the more the scarcer it is."""
     loads = [int(tokens.sum()) / budget.max_tokens, int(tiles.sum()) / budget.max_tiles]
-    of_tokens, of_tiles = ((load / max(loads)) ** 8 for load in loads)
-    share = tokens * (of_tokens / budget.max_tokens) + tiles * (of_tiles / budget.max_tiles)
+    of_tiles = min(1.0, loads[1] / loads[0]) ** 8
+    share = tokens / budget.max_tokens + tiles * (of_tiles / budget.max_tiles)
     return np.maximum(np.rint(UNITS * share), 1)
 
 
@@ -211,24 +212,26 @@ def _place(loads: _Loads, groups: Numbers, order: Numbers) -> Numbers:
 
 
 def _exchange(loads: _Loads, packs: Numbers, order: Numbers) -> None:
-    """Exchange samples between costly and cheap packs of a group, in place; an empty place makes it a move."""
+    """Exchange samples between large and small packs of a group, in place; an empty place makes it a move."""
     num_groups, num_packs = loads.held[0].shape
     if num_packs == 1:
         return
     members = _list_members(packs, order, num_groups * num_packs).reshape(num_groups, num_packs, -1)
     num_pairs = max(1, num_packs // 8)
-    held_work = loads.held[3]
     for turn in range(NUM_EXCHANGES):
-        uneven = np.flatnonzero(held_work.max(axis=1) > TOLERANCE * (held_work.sum(axis=1) / num_packs))
+        # Both sizes as parts of a mean pack; each decides in turn which packs are looked at.
+        sizes = [scale * held for scale, held in zip(loads.scales, loads.held[2:], strict=True)]
+        over = np.max([size.max(axis=1) / size.mean(axis=1) for size in sizes], axis=0)
+        uneven = np.flatnonzero(over > TOLERANCE)
         if not len(uneven):
             return
-        rank = np.argsort(held_work[uneven], axis=1, kind="stable")
-        costly = rank[:, num_packs - num_pairs :]
+        rank = np.argsort(sizes[turn % 2][uneven], axis=1, kind="stable")
+        large = rank[:, num_packs - num_pairs :]
         # Now and then other partners: two packs may have nothing that suits both.
-        reach = min(num_packs - num_pairs, num_pairs * (1 + turn % 4))
-        cheap = np.roll(rank[:, :reach][:, ::-1], turn // 2, axis=1)[:, :num_pairs]
-        groups = np.broadcast_to(uneven[:, None], cheap.shape).ravel()
-        _exchange_pairs(loads, packs, members, groups, costly.ravel(), cheap.ravel())
+        reach = min(num_packs - num_pairs, num_pairs * (1 + turn // 2 % 4))
+        small = np.roll(rank[:, :reach][:, ::-1], turn // 4, axis=1)[:, :num_pairs]
+        groups = np.broadcast_to(uneven[:, None], small.shape).ravel()
+        _exchange_pairs(loads, packs, members, groups, large.ravel(), small.ravel())
 
 
 def _list_members(packs: Numbers, order: Numbers, num_packs: int) -> Numbers:
@@ -256,7 +259,7 @@ def _exchange_pairs(
         allowed &= given >= (held[groups, costly] - limit)[:, None, None]
     score = np.zeros(allowed.shape, np.float32)
     before = np.zeros(len(groups), np.float32)
-    for weight, scale, size, held in zip((0.5, 1.0), loads.scales, loads.sizes[2:], loads.held[2:], strict=True):
+    for weight, scale, size, held in zip(EXCHANGE_WEIGHTS, loads.scales, loads.sizes[2:], loads.held[2:], strict=True):
         scaled = (weight * scale * size).astype(np.float32)
         apart = (weight * scale * (held[groups, costly] - held[groups, cheap])).astype(np.float32)
         left = apart[:, None, None] - 2 * (scaled[ours][:, :, None] - scaled[theirs][:, None, :])

@@ -1,55 +1,61 @@
-"""The plan of an epoch: which samples make up the packs of every optimiser step, made once and opened by every rank.
+"""The plan of a run: how the samples of every optimiser step share its batches; made once and opened by every rank.
 
-A step is `packs_per_step` packs, a property of the run: ranks, workers and accumulation share its packs among them and
-never change it. A position in the run is an epoch and a step of it; going on from there reads nothing before it.
+A step takes the next `batch_size` samples of the order, whatever their lengths are. The plan only says which of them
+lie together on a device, so it may change with the number of devices, and the sequence of samples never does.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from internvl.errors import InputError, MissingError
-from train.packing import Numbers
+from train.order import Numbers
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The packs of one epoch; the arrays may be maps of files.
+    """The batches of all steps of a run; the arrays may be maps of files.
 
     Attributes:
-        samples: sample numbers, pack after pack.
-        offsets: where each pack begins in `samples`, and at last its length.
-        packs_per_step: packs of an optimiser step over all ranks.
+        places: places within a step, batch after batch, a row per step.
+        sizes: samples of each batch, a row per step.
         fingerprint: of all that the plan was made from.
     """
 
-    samples: Numbers
-    offsets: Numbers
-    packs_per_step: int
+    places: Numbers
+    sizes: Numbers
     fingerprint: str
 
     def __len__(self) -> int:
-        """Optimiser steps of the epoch."""
-        return (len(self.offsets) - 1) // self.packs_per_step
+        """Optimiser steps of the run."""
+        return len(self.sizes)
 
-    def step(self, index: int) -> list[Numbers]:
-        """The samples of each pack of a step; a pack is empty only where there are fewer samples than packs."""
+    @property
+    def batch_size(self) -> int:
+        """Samples of a step."""
+        return int(self.places.shape[1])
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of a step, over all ranks and forward passes."""
+        return int(self.sizes.shape[1])
+
+    def step(self, index: int) -> list[list[int]]:
+        """The batches of a step as positions in the order of the run."""
         if not 0 <= index < len(self):
-            raise IndexError(f"step: expected 0 to {len(self) - 1}, got {index}; the epoch has no other")
-        begin = index * self.packs_per_step
-        ends = self.offsets[begin : begin + self.packs_per_step + 1].tolist()
-        taken = np.asarray(self.samples[ends[0] : ends[-1]])
-        return [taken[one - ends[0] : two - ends[0]] for one, two in pairwise(ends)]
+            raise IndexError(f"step: expected 0 to {len(self) - 1}, got {index}; the run has no other")
+        positions = (index * self.batch_size + self.places[index].astype(np.int64)).tolist()
+        ends = np.cumsum(self.sizes[index], dtype=np.int64).tolist()
+        return [positions[end - size : end] for end, size in zip(ends, self.sizes[index].tolist(), strict=True)]
 
     def save(self, folder: str | Path) -> None:
         """Write the plan; a reader finds the former one, this one or none, never a part."""
@@ -57,7 +63,7 @@ class Plan:
         folder.mkdir(parents=True, exist_ok=True)
         # plan.json goes first and comes last: what lies between is no plan.
         (folder / "plan.json").unlink(missing_ok=True)
-        for name, array in (("samples", self.samples), ("offsets", self.offsets)):
+        for name, array in (("places", self.places), ("sizes", self.sizes)):
             partial = folder / f"{name}.npy.{os.getpid()}"
             with partial.open("wb") as file:
                 np.save(file, array)
@@ -67,9 +73,9 @@ class Plan:
         head = {
             "version": VERSION,
             "fingerprint": self.fingerprint,
-            "packs_per_step": self.packs_per_step,
-            "num_samples": len(self.samples),
-            "num_packs": len(self.offsets) - 1,
+            "num_steps": len(self),
+            "batch_size": self.batch_size,
+            "num_batches": self.num_batches,
         }
         partial = folder / f"plan.json.{os.getpid()}"
         partial.write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
@@ -80,25 +86,24 @@ class Plan:
         """Map a written plan; nothing but its head is read.
 
         Raises:
-            MissingError: there is no finished plan in the folder.
-            InputError: it was made from something else, or a file is not whole.
+            MissingError: there is no finished plan of this in the folder.
+            InputError: a file of it is not whole.
         """
         folder = Path(folder)
         if not (folder / "plan.json").is_file():
-            raise MissingError(f"plan: expected a finished one in {folder}, got none; make it with plan_epoch")
+            raise MissingError(f"plan: expected a finished one in {folder}, got none; make it with plan_run")
         try:
             head = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-            found = head["version"], head["fingerprint"]
-            if found != (VERSION, fingerprint):
-                raise InputError(
+            if (head["version"], head["fingerprint"]) != (VERSION, fingerprint):
+                raise MissingError(
                     f"{folder}: expected the plan {fingerprint[:12]} of this data and these options, got "
-                    f"{str(found[1])[:12]} of format {found[0]}; delete the folder and the plan is made anew"
+                    f"{str(head['fingerprint'])[:12]}; make it anew with plan_run"
                 )
-            samples, offsets = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("samples", "offsets"))
-            sizes = len(samples), len(offsets) - 1, int(offsets[-1])
-            if sizes != (head["num_samples"], head["num_packs"], head["num_samples"]):
-                raise ValueError(f"arrays of {sizes}")
-            return cls(samples, offsets, head["packs_per_step"], fingerprint)
+            places, sizes = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("places", "sizes"))
+            shapes = (head["num_steps"], head["batch_size"]), (head["num_steps"], head["num_batches"])
+            if (places.shape, sizes.shape) != shapes:
+                raise ValueError(f"arrays of {places.shape} and {sizes.shape}")
+            return cls(places, sizes, fingerprint)
         except InputError:
             raise
         except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -107,72 +112,32 @@ class Plan:
             ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a run has come: `done` optimiser steps in all, of them `step` in the present `epoch`."""
-
-    done: int = 0
-    epoch: int = 0
-    step: int = 0
-
-
-class PackOrder(Sampler[list[int]]):
-    """The packs of one rank, from a position to the end of the run.
+class BatchSampler(Sampler[list[int]]):
+    """The batches of one rank, from a step to the end of the run.
 
     Args:
-        open_plan: the plan of an epoch.
-        num_steps: optimiser steps of the whole run.
-        rank, world: this rank, and how many there are; `world` divides the packs of a step.
-        start: where to begin.
+        plan: of the run.
+        rank, world: this rank, and how many there are.
+        start: optimiser steps that are already done.
     """
 
-    def __init__(
-        self,
-        open_plan: Callable[[int], Plan],
-        num_steps: int,
-        *,
-        rank: int = 0,
-        world: int = 1,
-        start: Position = Position(),
-    ) -> None:
-        self.open_plan = open_plan
-        self.num_steps = num_steps
+    def __init__(self, plan: Plan, *, rank: int = 0, world: int = 1, start: int = 0) -> None:
+        self.plan = plan
         self.rank = rank
         self.world = world
         self.start = start
-        self.plan = open_plan(start.epoch)
-        self.accumulation, over = divmod(self.plan.packs_per_step, world)
+        self.accumulation, over = divmod(plan.num_batches, world)
         if over or not 0 <= rank < world:
             raise InputError(
-                f"world: expected a divisor of the {self.plan.packs_per_step} packs per step and a rank below it, got "
-                f"{world} and rank {rank}; change the number of devices or packs_per_step"
+                f"world: expected a divisor of the {plan.num_batches} batches per step and a rank below it, got "
+                f"{world} and rank {rank}; plan for this number of devices"
             )
 
     def __len__(self) -> int:
-        """Packs of the whole run on this rank: Lightning counts those before `start` as done."""
-        return self.num_steps * self.accumulation
+        """Batches of the whole run on this rank: Lightning counts those before `start` as done."""
+        return len(self.plan) * self.accumulation
 
     def __iter__(self) -> Iterator[list[int]]:
-        plan, epoch, step = self.plan, self.start.epoch, self.start.step
-        for _ in range(self.start.done, self.num_steps):
-            while step >= len(plan):
-                step -= len(plan)
-                epoch += 1
-                plan = self.open_plan(epoch)
-            for pack in plan.step(step)[self.rank :: self.world]:
-                yield pack.tolist()
-            step += 1
-
-    def locate(self, done: int) -> Position:
-        """Where the run stands after `done` optimiser steps, at or behind the start."""
-        if done < self.start.done:
-            raise InputError(
-                f"done: expected at least {self.start.done}, where this order begins, got {done}; begin earlier"
-            )
-        plan, epoch, step = self.plan, self.start.epoch, self.start.step + done - self.start.done
-        # The end of an epoch is a position in it: the next plan may never be needed.
-        while step > len(plan):
-            step -= len(plan)
-            epoch += 1
-            plan = self.open_plan(epoch)
-        return Position(done, epoch, step)
+        for step in range(self.start, len(self.plan)):
+            # In turn: batches that lie side by side are of like length, and go through the devices at the same time.
+            yield from self.plan.step(step)[self.rank :: self.world]

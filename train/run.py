@@ -11,18 +11,23 @@ import zipfile
 from pathlib import Path
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from internvl.errors import InputError
+from internvl.processor import InternVLProcessor
+from train.bad_samples import FILE_NAME
+from train.callbacks.bad_samples import BadSamplesCallback
 from train.callbacks.epoch import EpochCallback
 from train.callbacks.export import ExportCallback
 from train.callbacks.progress import ProgressCallback
 from train.callbacks.throughput import ThroughputCallback
 from train.config import FinetuneConfig, write_config
 from train.data import SFTDataModule
+from train.engine import Crew, build_data
 from train.module import SFTModule
 
 # What Lightning warns of: few workers, one loader for the whole run, going on inside of it in the same folder, parts
@@ -46,27 +51,26 @@ def fit(config: FinetuneConfig) -> Path:
     devices = config.devices if config.devices != "auto" else (torch.cuda.device_count() if on_gpu else 1)
     if on_gpu and devices > torch.cuda.device_count():
         raise InputError(f"devices: expected at most {torch.cuda.device_count()}, got {devices}; lower --devices")
-    accumulation = config.accumulation(devices)
     _quiet()
     L.seed_everything(config.seed, workers=True, verbose=False)
-    data = SFTDataModule(
-        config.data,
-        config.batch_size,
-        config.per_device_batch_size,
-        config.num_train_epochs,
-        config.max_steps,
-        config.seed,
+    crew = Crew(devices, is_first=_rank() == 0)
+    checkpoint = _prepare_folder(folder, config, crew)
+    processor = InternVLProcessor.from_pretrained(
+        config.model.pretrained,
+        template=config.model.conv_style,
+        max_length=config.data.max_seq_length,
+        **config.data.tiling,
     )
-    data.mixture.check()
+    data = build_data(config, processor, crew)
+    accumulation = data.plan.num_batches // devices
     module = SFTModule(config.model, config.optim)
-    checkpoint = _prepare_folder(folder, config)
     shows_bar = sys.stderr.isatty()
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=devices,
         strategy=_strategy(devices, on_gpu),
         precision=_precision(config.precision, on_gpu),  # type: ignore[arg-type]
-        max_steps=data.num_steps,
+        max_steps=len(data.plan),
         max_epochs=-1,
         accumulate_grad_batches=accumulation,
         gradient_clip_val=config.optim.max_grad_norm,
@@ -76,7 +80,7 @@ def fit(config: FinetuneConfig) -> Path:
         enable_progress_bar=shows_bar,
         default_root_dir=folder,
         logger=TensorBoardLogger(save_dir=folder, name="tensorboard", version=""),
-        callbacks=_callbacks(config, folder, len(data.mixture), shows_bar),
+        callbacks=_callbacks(config, folder, len(data.dataset), shows_bar),
     )
     if trainer.is_global_zero:
         _explain(config, data, devices, accumulation, checkpoint)
@@ -95,6 +99,7 @@ def _callbacks(config: FinetuneConfig, folder: Path, num_rows: int, shows_bar: b
     return [
         throughput,
         EpochCallback(config.batch_size / num_rows),
+        BadSamplesCallback(folder, num_rows, config.data.max_bad_share),
         *([] if shows_bar else [ProgressCallback(throughput, config.log_steps)]),
         ModelCheckpoint(
             dirpath=folder / "checkpoints",
@@ -110,16 +115,22 @@ def _callbacks(config: FinetuneConfig, folder: Path, num_rows: int, shows_bar: b
     ]
 
 
-def _prepare_folder(folder: Path, config: FinetuneConfig) -> Path | None:
+def _prepare_folder(folder: Path, config: FinetuneConfig, crew: Crew) -> Path | None:
     """Make the run folder, and return the checkpoint to go on from."""
-    is_launcher = torch.distributed.is_torchelastic_launched() or "LOCAL_RANK" not in os.environ
-    if is_launcher and config.overwrite:
-        for name in ("checkpoints", "tensorboard", "export"):
+    if crew.is_first and config.overwrite:
+        for name in ("checkpoints", "tensorboard", "export", "plan"):
             shutil.rmtree(folder / name, ignore_errors=True)
+        for name in (FILE_NAME, "manifest.json"):
+            (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    if is_launcher:
+    if crew.is_first:
         write_config(config, folder / "config.yaml")
     return None if config.overwrite else _find_checkpoint(folder / "checkpoints")
+
+
+def _rank() -> int:
+    """The number of this process before any library has set processes up."""
+    return next((int(os.environ[name]) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), 0)
 
 
 def _find_checkpoint(folder: Path) -> Path | None:
@@ -154,12 +165,25 @@ def _precision(choice: str, on_gpu: bool) -> str:
 
 
 def _explain(config: FinetuneConfig, data: SFTDataModule, devices: int, accumulation: int, start: Path | None) -> None:
-    names = ", ".join(
-        f"{source.name} ({len(file)})" for source, file in zip(data.mixture.sources, data.mixture.files, strict=True)
-    )
-    print(f"data: {len(data.mixture)} rows: {names}")
-    print(
-        f"batch: {config.batch_size} = {config.per_device_batch_size} per device x {devices} devices x "
-        f"{accumulation} forward passes; {data.num_steps} steps"
-    )
+    mixture = data.dataset.mixture
+    rows = zip(mixture.sources, mixture.files, mixture.draws, mixture.refused, strict=True)
+    for source, file, draws, refused in rows:
+        bad = f", {len(refused):,} bad" if len(refused) else ""
+        print(f"data: {source.name}: {draws:,} samples per epoch of {len(file):,} rows{bad}")
+    print(f"batch: {_describe_batches(config, data, devices, accumulation)}")
+    print(f"steps: {len(data.plan):,}, {len(data.plan) * config.batch_size / len(mixture):.2f} epochs")
     print(f"run folder: {config.output_dir}" + (f", going on from {start}" if start else ""), flush=True)
+
+
+def _describe_batches(config: FinetuneConfig, data: SFTDataModule, devices: int, accumulation: int) -> str:
+    shared = f"{devices} devices x {accumulation} forward passes"
+    if not config.data.packing:
+        return f"{config.batch_size} samples = {config.per_device_batch_size} per device x {shared}"
+    # A part of the steps says enough, and takes no time.
+    steps = range(0, len(data.plan), max(1, len(data.plan) // 32))
+    packs = [pack for step in steps for pack in data.plan.step(step)]
+    tokens = [int(data.dataset.measure(np.array(pack))[0].sum()) for pack in packs]
+    return (
+        f"{config.batch_size} samples in {data.plan.num_batches} packs = {shared}; packs of {np.mean(tokens):,.0f} "
+        f"tokens on average, at most {config.data.max_packed_tokens:,} tokens and {config.data.max_packed_tiles} tiles"
+    )

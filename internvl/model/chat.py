@@ -106,6 +106,7 @@ class InternVLChatModel(PreTrainedModel):
         loss_weight: Tensor | None = None,
         branch_ids: Tensor | None = None,
         sample_ids: Tensor | None = None,
+        total_weight: Tensor | None = None,
         all_logits: bool = True,
     ) -> CausalLMOutputWithPast:
         """Logits, and the loss when `labels` are given.
@@ -119,6 +120,8 @@ class InternVLChatModel(PreTrainedModel):
             branch_ids: 0 for tokens that all see; a token with k > 0 is seen by its own branch only.
             sample_ids: the number of each token's sample where one line holds several; attention and loss never cross
                 from one to the next. A pack has no padding, so no `attention_mask` either.
+            total_weight: divides the weighted sum of the losses, in the place of this batch's own weights; so a batch
+                gives its part of the mean over several.
             all_logits: False computes logits only where a label exists, and returns none.
         """
         attention = self._attention_inputs(attention_mask, position_ids, branch_ids, sample_ids)
@@ -129,13 +132,14 @@ class InternVLChatModel(PreTrainedModel):
             logits = self.language_model(**inputs, use_cache=False).logits
             loss = None
             if labels is not None:
-                loss = _weighted_loss(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), _shift(loss_weight))
+                shifted = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
+                loss = _weighted_loss(*shifted, _shift(loss_weight), total_weight)
             return CausalLMOutputWithPast(loss=loss, logits=logits if all_logits else None)
         hidden_BLC = self.language_model.base_model(**inputs, use_cache=False).last_hidden_state
         learned = labels[:, 1:] != IGNORE_INDEX
         logits = self.language_model.get_output_embeddings()(hidden_BLC[:, :-1][learned])
         weight = None if loss_weight is None else loss_weight[:, 1:][learned]
-        return CausalLMOutputWithPast(loss=_weighted_loss(logits, labels[:, 1:][learned], weight))
+        return CausalLMOutputWithPast(loss=_weighted_loss(logits, labels[:, 1:][learned], weight, total_weight))
 
     def _attention_inputs(
         self,
@@ -220,10 +224,11 @@ def _shift(loss_weight: Tensor | None) -> Tensor | None:
     return None if loss_weight is None else loss_weight[:, 1:].flatten()
 
 
-def _weighted_loss(logits: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
-    """Cross-entropy in float32: the mean over labels, or the weighted mean."""
-    if weight is None:
+def _weighted_loss(logits: Tensor, labels: Tensor, weight: Tensor | None, total: Tensor | None) -> Tensor:
+    """Cross-entropy in float32: the mean over labels, the weighted mean, or the weighted sum over a given total."""
+    if weight is None and total is None:
         return F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX)
     losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="none")
+    weight = torch.ones_like(losses) if weight is None else weight
     weight = weight.masked_fill(labels == IGNORE_INDEX, 0.0)
-    return (losses * weight).sum() / weight.sum()
+    return (losses * weight).sum() / (weight.sum() if total is None else total)

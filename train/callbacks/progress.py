@@ -36,6 +36,7 @@ class ProgressCallback(L.Callback):
         print(
             f"step {step}/{total}  loss {float(trainer.callback_metrics['train/loss']):.4f}  lr {rate:.2e}  "
             f"{rates.get('speed/samples_per_second', 0):.0f} samples/s  "
-            f"{rates.get('speed/tokens_per_second', 0):.0f} tokens/s  {left:.0f} s left",
+            f"{rates.get('speed/tokens_per_second', 0):.0f} tokens/s  "
+            f"{trainer.callback_metrics.get('bad', 0):.0f} bad  {left:.0f} s left",
             flush=True,
         )

@@ -1,0 +1,161 @@
+"""The data engine: from the meta file of a run to the data module that yields its batches.
+
+The first process of a run builds what is missing (indexes, plan) and writes the run's data files (manifest, bad
+samples); the others wait for it and map the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from internvl.errors import InputError
+from internvl.frames import FrameSampling
+from internvl.model.configuration import InternVLChatConfig
+from internvl.processor import InternVLProcessor
+from train.bad_samples import FILE_NAME, BadSampleLog, check_share
+from train.config import DataConfig, FinetuneConfig
+from train.cost import measure_cost
+from train.data import SFTDataModule
+from train.dataset import SFTDataset
+from train.index import FileIndex
+from train.measure import Counter
+from train.mixture import Limits, Mixture, Source, read_meta
+from train.order import RunOrder
+from train.packing import PackBudget
+from train.plan import Plan
+from train.planner import Measure, Packing, Padding, make_fingerprint, plan_run
+from train.progress import Progress
+
+_SMALL_FILE = 1 << 20  # bytes, under which other processes take longer to start than to help
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The processes of a run.
+
+    Attributes:
+        world: how many train.
+        is_first: whether this one builds and writes.
+    """
+
+    world: int = 1
+    is_first: bool = True
+
+
+def build_data(config: FinetuneConfig, processor: InternVLProcessor, crew: Crew) -> SFTDataModule:
+    """Index, mixture, order, plan and data module of a run.
+
+    Raises:
+        InputError: files that are missing or wrong, too many bad rows, or a batch that devices cannot share.
+    """
+    data, folder = config.data, Path(config.output_dir)
+    mixture = open_mixture(data, processor, config.seed, builds=crew.is_first)
+    num_steps = config.max_steps or max(1, -int(-len(mixture) * config.num_train_epochs // config.batch_size))
+    if crew.is_first:
+        BadSampleLog(folder).add(mixture.bad_samples())
+        write_manifest(mixture, folder / "manifest.json")
+    check_share(mixture.count_refused(), len(mixture), len(mixture), data.max_bad_share, folder / FILE_NAME)
+    dataset = SFTDataset(mixture, RunOrder(len(mixture), config.seed), processor, data.max_repetition)
+    how = _choose_batches(config)
+    plan = _open_plan(folder / "plan", dataset.measure, num_steps, config.batch_size, crew, how)
+    identity = {"mixture": name_mixture(mixture), "batch_size": config.batch_size, "seed": config.seed}
+    return SFTDataModule(dataset, plan, data, identity)
+
+
+def open_mixture(data: DataConfig, processor: InternVLProcessor, seed: int, *, builds: bool = True) -> Mixture:
+    """The mixture of a meta file, with the indexes of its files built where they are missing."""
+    sources = read_meta(data.meta_path)
+    counter = Counter.of(processor)
+    sampling = FrameSampling(data.min_num_frame, data.max_num_frame, data.frame_sampling)
+    files, lengths = [], []
+    for source in sources:
+        with Progress(f"index of {source.name}") as progress:
+            file = FileIndex.open(
+                source.annotation,
+                source.root,
+                counter,
+                sampling=sampling,
+                cache=data.index_cache,
+                num_workers=_count_workers(data, source),
+                progress=progress.update,
+                builds=builds,
+            )
+        files.append(file)
+        lengths.append(file.lengths(processor.tiler, processor.tokens_per_tile, source.max_tiles, builds=builds))
+    max_tiles = data.max_packed_tiles if data.packing else None
+    limits = Limits(data.max_seq_length, max_tiles, processor.tokens_per_tile)
+    return Mixture(sources, files, lengths, limits, seed=seed, resample=data.use_data_resampling)
+
+
+def write_manifest(mixture: Mixture, path: Path) -> None:
+    """Write the mixture down as a meta file that draws the same rows of the same files, or says which differ."""
+    entries = {}
+    for place, source in enumerate(mixture.sources):
+        file = mixture.files[place]
+        entry: dict[str, Any] = {
+            "root": os.path.abspath(source.root),
+            "annotation": os.path.abspath(source.annotation),
+            "data_augment": source.augment,
+            "repeat_time": source.repeat_time,
+            "subset": source.subset,
+            "seed": mixture.seeds[place],
+            "length": len(file),
+            "draws": mixture.draws[place],
+            "sha256": file.sha256,
+        }
+        if mixture.is_weighted:
+            entry["weight"] = mixture.weights[place]
+        if source.max_tiles is not None:
+            entry["max_dynamic_patch"] = source.max_tiles
+        entries[source.name] = entry
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def name_mixture(mixture: Mixture) -> str:
+    """A short hash of what is drawn: files, how often, and which rows of a part."""
+    parts = [
+        (file.sha256, source.name, source.subset, source.augment, source.max_tiles, draws, seed)
+        for file, source, draws, seed in zip(mixture.files, mixture.sources, mixture.draws, mixture.seeds, strict=True)
+    ]
+    return hashlib.sha256(repr((mixture.is_weighted, parts)).encode()).hexdigest()[:16]
+
+
+def _choose_batches(config: FinetuneConfig) -> Packing | Padding:
+    data = config.data
+    if not data.packing:
+        return Padding(config.per_device_batch_size, data.group_by_length)
+    model = InternVLChatConfig.from_dict(
+        json.loads((Path(config.model.pretrained) / "config.json").read_text(encoding="utf-8"))
+    )
+    budget = PackBudget(data.max_packed_tokens, data.max_packed_tiles)
+    return Packing(budget, measure_cost(model, vision_frozen=config.model.freeze_backbone))
+
+
+def _open_plan(
+    folder: Path, measure: Measure, num_steps: int, batch_size: int, crew: Crew, how: Packing | Padding
+) -> Plan:
+    """The plan in the run folder; the first process makes it where there is none of this."""
+    fingerprint = make_fingerprint(measure, num_steps, batch_size, crew.world, how)
+    while True:
+        try:
+            return Plan.open(folder, fingerprint)
+        except InputError:
+            if crew.is_first:
+                break
+            time.sleep(0.5)
+    plan_run(measure, num_steps, batch_size, crew.world, how).save(folder)
+    return Plan.open(folder, fingerprint)
+
+
+def _count_workers(data: DataConfig, source: Source) -> int:
+    if data.index_workers is not None:
+        return data.index_workers
+    return (os.cpu_count() or 1) if source.annotation.stat().st_size > _SMALL_FILE else 0
