@@ -23,6 +23,7 @@ from PIL import Image
 
 from internvl.conversation import Conversation, Picture
 from internvl.errors import InputError, MissingError
+from internvl.shares import split_evenly
 from internvl.template import ChatTemplate
 from internvl.tokens import IMAGE_CONTEXT, IMAGE_START
 from internvl.video import read_video
@@ -37,6 +38,7 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 """Told (rows done, rows to do); a row that is measured twice, pictures and text, counts twice."""
 CHUNK_ROWS = 2048
+"""The most rows of a chunk; the chunks of a file are equally long, give or take a row."""
 Problem = tuple[int, str]
 """The position of a row, and why it cannot be used."""
 
@@ -318,8 +320,9 @@ def measure_text(
     done: MeasuredText
     with tempfile.TemporaryDirectory() as folder:
         stored = store_counter(counter, Path(folder))
-        chunks = enumerate(_cut(path, root, rows["offsets"], rows["lines"]))
-        parts = ((chunk, *(column[_span(k)] for column in columns), stored) for k, chunk in chunks)
+        spans = _spans(len(rows["offsets"]))
+        chunks = zip(_cut(path, root, rows["offsets"], rows["lines"]), spans, strict=True)
+        parts = ((chunk, *(column[span] for column in columns), stored) for chunk, span in chunks)
         for done in _run(measure_chunk_text, parts, num_workers):
             tokens.append(done.tokens)
             problems.add(done.problems, len(done.tokens))
@@ -327,13 +330,15 @@ def measure_text(
     return {"tokens": np.concatenate(tokens), **problems.arrays()}
 
 
-def _span(number: int) -> slice:
-    return slice(number * CHUNK_ROWS, (number + 1) * CHUNK_ROWS)
+def _spans(num_rows: int) -> list[slice]:
+    """Where the chunks of a file lie, one behind the other."""
+    num_chunks = -(-num_rows // CHUNK_ROWS)
+    return [slice(rows.start, rows.stop) for rows in split_evenly(num_rows, num_chunks)] if num_rows else []
 
 
 def _cut(path: Path, root: Path, offsets: Array, lines: Array) -> Iterator[Chunk]:
-    for number in range(-(-len(offsets) // CHUNK_ROWS)):
-        yield Chunk(path, root, *(np.array(part[_span(number)]) for part in (offsets, lines)))
+    for span in _spans(len(offsets)):
+        yield Chunk(path, root, *(np.array(part[span]) for part in (offsets, lines)))
 
 
 def _run(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], num_workers: int) -> Iterator[Any]:
