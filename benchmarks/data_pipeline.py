@@ -8,6 +8,7 @@ thread, and a ratio is the plain version's time divided by ours.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -44,16 +46,18 @@ Program = Callable[[str], Row]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row of the table: a picture size and a way to tile it."""
+    """One row of the table: a picture size and a way to tile it, with the published augmentation or without."""
 
     name: str
     size: tuple[int, int]
     tiler: ImageTiler
     share: float = 1.0
+    augment: bool = False
 
 
 CASES = (
     Case("13 tiles", (1000, 750), ImageTiler(dynamic=True, thumbnail=True)),
+    Case("13 tiles, augmented", (1000, 750), ImageTiler(dynamic=True, thumbnail=True), 0.5, augment=True),
     Case("7 tiles", (1000, 750), ImageTiler(dynamic=True, max_tiles=6, thumbnail=True), 0.5),
     Case("1 tile", (1000, 750), ImageTiler(), 0.5),
     Case("13 tiles", (640, 480), ImageTiler(dynamic=True, thumbnail=True), 0.25),
@@ -191,12 +195,21 @@ def published_text(tokenizer: PreTrainedTokenizerFast, turns: Sequence[tuple[str
     return {"input_ids": ids, "labels": labels}
 
 
-def published_row(line: str, folder: Path, tokenizer: PreTrainedTokenizerFast, tiler: ImageTiler) -> Row:
+def published_jpeg(tile: Image.Image, random: Random) -> Image.Image:
+    """Through a JPEG in memory."""
+    with io.BytesIO() as output:
+        tile.convert("RGB").save(output, format="JPEG", quality=random.randint(75, 100))
+        output.seek(0)
+        return Image.open(output).copy()
+
+
+def published_row(line: str, folder: Path, tokenizer: PreTrainedTokenizerFast, tiler: ImageTiler, augment: bool) -> Row:
     """Decode, tile, torchvision on every tile, stack, tokenise."""
-    size = (tiler.image_size, tiler.image_size)
+    size, random = (tiler.image_size, tiler.image_size), Random(line)
     transform = transforms.Compose(
         [
             transforms.Lambda(lambda tile: tile.convert("RGB") if tile.mode != "RGB" else tile),
+            *([transforms.Lambda(lambda tile: published_jpeg(tile, random))] if augment else []),
             transforms.Resize(size, interpolation=transforms.InterpolationMode.BICUBIC),
             transforms.ToTensor(),
             transforms.Normalize(*NORMALIZATIONS[tiler.normalization]),
@@ -213,9 +226,10 @@ def published_row(line: str, folder: Path, tokenizer: PreTrainedTokenizerFast, t
 # Ours
 
 
-def our_row(line: str, folder: Path, processor: InternVLProcessor, floats: bool) -> Row:
+def our_row(line: str, folder: Path, processor: InternVLProcessor, floats: bool, augment: bool) -> Row:
     """The processor as training uses it; `floats`: normalised here instead of on the device."""
-    row = processor(Conversation.from_row(json.loads(line), folder, "line"), training=True)
+    chat = Conversation.from_row(json.loads(line), folder, "line")
+    row = processor(chat, training=True, augment=Random(line) if augment else None)
     return row | {"pixel_values": normalize(row["pixel_values"])} if floats else row
 
 
@@ -265,12 +279,13 @@ def compare_case(case: Case, folder: Path, lines: Sequence[str], tokenizer: Any,
     """Whole rows of one case through all programs."""
     ours = InternVLProcessor(tokenizer, TEMPLATE, case.tiler, tokens_per_tile=TOKENS_PER_TILE)
     fast = InternVLProcessor(tokenizer, TEMPLATE, replace(case.tiler, resize="torch"), tokens_per_tile=TOKENS_PER_TILE)
+    given = {"folder": folder, "augment": case.augment}
     programs = {
-        "published": partial(published_row, folder=folder, tokenizer=tokenizer, tiler=case.tiler),
-        "fp32": partial(our_row, folder=folder, processor=ours, floats=True),
-        "uint8": partial(our_row, folder=folder, processor=ours, floats=False),
-        "torch fp32": partial(our_row, folder=folder, processor=fast, floats=True),
-        "torch uint8": partial(our_row, folder=folder, processor=fast, floats=False),
+        "published": partial(published_row, tokenizer=tokenizer, tiler=case.tiler, **given),
+        "fp32": partial(our_row, processor=ours, floats=True, **given),
+        "uint8": partial(our_row, processor=ours, floats=False, **given),
+        "torch fp32": partial(our_row, processor=fast, floats=True, **given),
+        "torch uint8": partial(our_row, processor=fast, floats=False, **given),
     }
     return check_equal(programs, lines) | compare(programs, lines, repeats)
 

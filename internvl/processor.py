@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from internvl.augment import make_augmented_tiles
 from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
 from internvl.template import ChatTemplate, find_template
@@ -101,29 +103,41 @@ class InternVLProcessor:
             max_length=max_length,
         )
 
-    def __call__(self, chat: Conversation, *, training: bool = False, max_tiles: int | None = None) -> Row:
+    def __call__(
+        self,
+        chat: Conversation,
+        *,
+        training: bool = False,
+        max_tiles: int | None = None,
+        augment: Random | None = None,
+    ) -> Row:
         """Tensors of one conversation.
 
         Args:
             chat: ends with a question (prediction) or, for training, with an answer.
             training: add `labels`, and cut at `max_length` where that is harmless.
             max_tiles: replaces the tiler's limit for this conversation.
+            augment: for training only: change the pictures as `internvl.augment` does, with the numbers drawn here.
 
         Raises:
             ValueError: starts with the conversation's source: pictures that do not fit, nothing to learn, too long.
             FileNotFoundError: a picture is missing.
         """
+        assert training or augment is None, "augmentation is for training"
         try:
-            return self._process(chat, training, max_tiles)
+            return self._process(chat, training, max_tiles, augment)
         except InputError as error:
             prefix = "" if str(error).startswith(chat.source) else f"{chat.source}: "
             raise type(error)(f"{prefix}{error}") from None
 
-    def tiles(self, chat: Conversation, max_tiles: int | None = None) -> list[Tensor]:
+    def tiles(self, chat: Conversation, max_tiles: int | None = None, augment: Random | None = None) -> list[Tensor]:
         """The tiles of every picture; several pictures share the budget of tiles, video frames have one each."""
         tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
         budget = max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images)))
-        return [tiler(open_picture(picture), budget) for picture in chat.images]
+        images = map(open_picture, chat.images)
+        if augment is None:
+            return [tiler(image, budget) for image in images]
+        return [make_augmented_tiles(image, tiler, budget, augment) for image in images]
 
     def encode(self, turns: Sequence[Turn], tokens_per_image: Sequence[int] = (), *, training: bool = True) -> Encoded:
         """Ids and labels of one dialogue; labels come from the answer spans of the template."""
@@ -138,12 +152,12 @@ class InternVLProcessor:
         """Write the tokenizer; template and tiling are in the model's config.json."""
         self.tokenizer.save_pretrained(folder)
 
-    def _process(self, chat: Conversation, training: bool, max_tiles: int | None) -> Row:
+    def _process(self, chat: Conversation, training: bool, max_tiles: int | None, augment: Random | None) -> Row:
         if chat.video is not None:
             from internvl.video import read_video
 
             chat = chat.with_frames(read_video(chat.video))
-        tiles = self.tiles(chat, max_tiles)
+        tiles = self.tiles(chat, max_tiles, augment)
         counts = [len(tile) * self.tokens_per_tile for tile in tiles]
         size = self.tiler.image_size
         row: Row = {"pixel_values": torch.empty((0, 3, size, size), dtype=torch.uint8)}

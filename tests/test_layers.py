@@ -33,7 +33,17 @@ LIGHT = [
     or path.as_posix()
     in {
         f"internvl/{name}.py"
-        for name in ("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "video")
+        for name in (
+            "__init__",
+            "__main__",
+            "conversation",
+            "template",
+            "tokens",
+            "errors",
+            "folder",
+            "shares",
+            "video",
+        )
     }
 ]
 """What answers a mistyped name at once, or is read before it is decided that there is something to compute."""

@@ -21,10 +21,10 @@ from internvl.processor import InternVLProcessor
 from train.bad_samples import FILE_NAME, BadSampleLog, check_share
 from train.config import DataConfig, FinetuneConfig
 from train.cost import measure_cost
+from train.counter import Counter
 from train.data import SFTDataModule
 from train.dataset import SFTDataset
 from train.index import FileIndex
-from train.measure import Counter
 from train.mixture import Limits, Mixture, Source, read_meta
 from train.order import RunOrder
 from train.packing import PackBudget

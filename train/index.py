@@ -25,11 +25,11 @@ import numpy as np
 
 from internvl.errors import InputError, MissingError
 from internvl.frames import FrameSampling, VideoInfo
+from train.counter import Counter
 from train.measure import (
     ISOLATED,
     VIDEO,
     Array,
-    Counter,
     Progress,
     Report,
     count_pictures,

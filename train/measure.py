@@ -13,10 +13,9 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +24,15 @@ from PIL import Image
 from internvl.conversation import Conversation, Picture
 from internvl.errors import InputError, MissingError
 from internvl.frames import FrameSampling, VideoInfo
-from internvl.template import ChatTemplate
-from internvl.tokens import IMAGE_CONTEXT, IMAGE_START
+from internvl.shares import split_evenly
 from internvl.video import probe_video
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-    from internvl.processor import InternVLProcessor
+from train.counter import Counter, StoredCounter, count_tokens, store_counter
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 """Told (rows done, rows to do); a row that is measured twice, pictures and text, counts twice."""
 CHUNK_ROWS = 2048
+"""The most rows of a chunk; the chunks of a file are equally long, give or take a row."""
 Problem = tuple[int, str]
 """The position of a row, and why it cannot be used."""
 
@@ -53,41 +48,6 @@ class Chunk:
     root: Path
     offsets: Array
     lines: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """How text becomes tokens.
-
-    Attributes:
-        tokenizer: the tokenizer as JSON.
-        template: the chat template.
-        context_id: the placeholder of a picture.
-    """
-
-    tokenizer: str
-    template: ChatTemplate
-    context_id: int
-
-    @classmethod
-    def of(cls, processor: InternVLProcessor) -> Counter:
-        """The counter that agrees with a processor."""
-        return cls(processor.tokenizer.backend_tokenizer.to_str(), processor.template, processor.context_id)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of all that decides how many tokens a text has."""
-        text = f"{hashlib.sha256(self.tokenizer.encode()).hexdigest()} {self.template} {self.context_id}"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCounter:
-    """A counter whose tokenizer lies in a file, so that it is not sent along with every chunk."""
-
-    tokenizer_file: Path
-    template: ChatTemplate
-    context_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +97,6 @@ def measure_chunk_pictures(chunk: Chunk) -> MeasuredPictures:
 
 def measure_chunk_text(chunk: Chunk, flags: Array, counts: Array, counter: StoredCounter) -> MeasuredText:
     """Count the text tokens of the usable rows of a chunk; `counts` are their pictures."""
-    tokenizer = _open_tokenizer(counter.tokenizer_file)
     tokens = np.full(len(chunk.offsets), -1, np.int32)
     problems: list[Problem] = []
     for position, (source, line) in enumerate(_read_lines(chunk)):
@@ -148,7 +107,7 @@ def measure_chunk_text(chunk: Chunk, flags: Array, counts: Array, counter: Store
             if chat.video is not None:
                 # How many frames there are is all that their text depends on.
                 chat = chat.with_frames([Path()] * int(counts[position]))
-            tokens[position] = _count(chat, tokenizer, counter)
+            tokens[position] = count_tokens(chat, counter)
         except InputError as error:
             problems.append((position, str(error).removeprefix(f"{source}: ")))
     return MeasuredText(tokens, problems)
@@ -188,52 +147,6 @@ def _read_size(picture: Picture) -> tuple[int, int]:
     if width < 1 or height < 1:
         raise InputError(f"picture: expected at least one pixel, got {width} x {height} in {picture}; replace the file")
     return width, height
-
-
-def _count(chat: Conversation, tokenizer: Tokenizer, counter: StoredCounter) -> int:
-    """Text tokens of a conversation; the pairs of an isolated one share all up to the last picture."""
-    num_images, total = len(chat.images), -len(chat.images)
-    for number, pair in enumerate(chat.split_pairs() if chat.isolated else [chat]):
-        rendered = counter.template.render(pair.turns, num_images=num_images, training=True)
-        ids = _encode(tokenizer, rendered.text)
-        found = ids.count(counter.context_id)
-        if found != num_images:
-            raise InputError(
-                f"text: expected {num_images} picture placeholders, got {found}; "
-                f"the words {IMAGE_CONTEXT} and {IMAGE_START} are reserved, remove them from the text"
-            )
-        if number == 0:
-            total += len(ids)
-            # With the end token behind the placeholder, as the processor cuts.
-            shared = len(ids) - ids[::-1].index(counter.context_id) + 1 if chat.isolated else 0
-        else:
-            total += len(ids) - shared
-    return total
-
-
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    try:
-        # The fast variant leaves out the offsets, which nobody asks for here.
-        ids: list[int] = tokenizer.encode_batch_fast([text])[0].ids
-    except (UnicodeError, TypeError) as error:
-        raise InputError(
-            f"text: expected Unicode text, got half of a surrogate pair ({type(error).__name__}); correct the row"
-        ) from None
-    return ids
-
-
-@lru_cache(maxsize=1)
-def _open_tokenizer(path: Path) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(path))
-
-
-def store_counter(counter: Counter, folder: Path) -> StoredCounter:
-    """Write the tokenizer to a file of its own in the folder."""
-    path = folder / "tokenizer.json"
-    path.write_text(counter.tokenizer, encoding="utf-8")
-    return StoredCounter(path, counter.template, counter.context_id)
 
 
 class Report:
@@ -352,8 +265,9 @@ def measure_text(
     done: MeasuredText
     with tempfile.TemporaryDirectory() as folder:
         stored = store_counter(counter, Path(folder))
-        chunks = enumerate(_cut(path, root, rows["offsets"], rows["lines"]))
-        parts = ((chunk, *(column[_span(k)] for column in columns), stored) for k, chunk in chunks)
+        spans = _spans(len(rows["offsets"]))
+        chunks = zip(_cut(path, root, rows["offsets"], rows["lines"]), spans, strict=True)
+        parts = ((chunk, *(column[span] for column in columns), stored) for chunk, span in chunks)
         for done in _run(measure_chunk_text, parts, num_workers):
             tokens.append(done.tokens)
             problems.add(done.problems, len(done.tokens))
@@ -371,13 +285,15 @@ def count_pictures(rows: Mapping[str, Array], sampling: FrameSampling) -> Array:
     return counts
 
 
-def _span(number: int) -> slice:
-    return slice(number * CHUNK_ROWS, (number + 1) * CHUNK_ROWS)
+def _spans(num_rows: int) -> list[slice]:
+    """Where the chunks of a file lie, one behind the other."""
+    num_chunks = -(-num_rows // CHUNK_ROWS)
+    return [slice(rows.start, rows.stop) for rows in split_evenly(num_rows, num_chunks)] if num_rows else []
 
 
 def _cut(path: Path, root: Path, offsets: Array, lines: Array) -> Iterator[Chunk]:
-    for number in range(-(-len(offsets) // CHUNK_ROWS)):
-        yield Chunk(path, root, *(np.array(part[_span(number)]) for part in (offsets, lines)))
+    for span in _spans(len(offsets)):
+        yield Chunk(path, root, *(np.array(part[span]) for part in (offsets, lines)))
 
 
 def _run(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], num_workers: int) -> Iterator[Any]:

@@ -10,7 +10,14 @@ import pytest
 
 import internvl
 
-LIGHT = ["internvl", "internvl.conversation", "internvl.template", "internvl.tokens", "internvl.folder"]
+LIGHT = [
+    "internvl",
+    "internvl.conversation",
+    "internvl.template",
+    "internvl.tokens",
+    "internvl.folder",
+    "internvl.shares",
+]
 HEAVY = ["torch", "transformers", "torchvision", "lightning", "numpy", "PIL"]
 
 

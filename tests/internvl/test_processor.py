@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
+from internvl.augment import reencode, reencode_tiles
 from internvl.collate import collate
 from internvl.conversation import Conversation, Turn
 from internvl.processor import InternVLProcessor, template_of
@@ -140,6 +142,34 @@ def test_frames_of_a_video_have_one_tile_each(tmp_path):
     one_tile = replace(processor.tiler, dynamic=False)
     in_order = [one_tile(open_picture(frames / f"frame_{number}.jpg")) for number in (1, 2, 10)]
     assert torch.equal(batch["pixel_values"], torch.cat(in_order))
+
+
+def test_augmented_pictures_take_their_numbers_in_turn_and_change_nothing_else(tmp_path):
+    processor = tiny_processor(dynamic=True, max_tiles=6, thumbnail=True)
+    pictures = [tiny_picture(tmp_path, f"{width}.png", size=(width, 56)) for width in (112, 56)]
+    chat, random = ask_and_answer("What?", "A bus.", *pictures), Random(4)
+    row, plain = processor(chat, training=True, augment=Random(4)), processor(chat, training=True)
+    expected = reencode_tiles(torch.cat(processor.tiles(chat)), random)
+    assert torch.equal(row["pixel_values"], expected)
+    assert torch.equal(torch.cat(processor.tiles(chat, augment=Random(4))), expected)
+    assert not torch.equal(row["pixel_values"], plain["pixel_values"])
+    for name in ("input_ids", "labels"):
+        assert torch.equal(row[name], plain[name]), name
+
+
+def test_augmented_frames_are_reencoded_whole(tmp_path):
+    processor = tiny_processor(dynamic=True, max_tiles=12, thumbnail=True, pad_to_square=True)
+    (tmp_path / "video").mkdir()
+    frames = [tiny_picture(tmp_path / "video", f"frame_{number}.png", size=(90, 30 * number)) for number in (1, 2)]
+    row = {"video": "video", "conversations": [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "A bus."}]}
+    pixels = processor(Conversation.from_row(row, tmp_path, "row 1"), training=True, augment=Random(4))["pixel_values"]
+    one_tile, random = replace(processor.tiler, dynamic=False, pad_to_square=False), Random(4)
+    assert torch.equal(pixels, torch.cat([one_tile(reencode(open_picture(frame), random)) for frame in frames]))
+
+
+def test_prediction_is_never_augmented(tmp_path):
+    with pytest.raises(AssertionError, match="augmentation is for training"):
+        tiny_processor()(Conversation.ask("What?", tiny_picture(tmp_path)), augment=Random(0))
 
 
 def test_a_text_row_has_no_tiles(tmp_path):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from torchvision import transforms
 from torchvision.transforms.functional import pil_to_tensor
 
 from internvl.processor import InternVLProcessor
-from internvl.tiler import NORMALIZATIONS, ImageTiler, normalize, open_picture
+from internvl.tiler import NORMALIZATIONS, ImageTiler, background_color, normalize, open_picture, pad_to_square
 from tests.tiny import tiny_checkpoint
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -43,9 +46,31 @@ def in_mode(mode: str, suffix: str, **options: object) -> Callable[[Image.Image]
     return lambda image: save(image.convert(mode), suffix, **options)
 
 
-def deep_gray(image: Image.Image) -> bytes:
+def deep_gray(suffix: str) -> Callable[[Image.Image], bytes]:
     """16 bits per pixel; few values are small enough to survive what Pillow does to them."""
-    return save(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 3), "PNG")
+    return lambda image: save(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 3), suffix)
+
+
+def deep_color(image: Image.Image) -> bytes:
+    """A PNG of 16 bits per colour, which Pillow reads and cannot write."""
+    values = (np.asarray(image) * np.uint16(256) + np.asarray(image)[::-1]).astype(">u2")
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    header = struct.pack(">IIBBBBB", *image.size, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in chunks
+    )
+
+
+def in_floats(image: Image.Image) -> bytes:
+    """Grey values with fractions, some above the white of 8 bits."""
+    return save(Image.fromarray(np.asarray(image.convert("L")).astype(np.float32) * 1.37), "TIFF")
+
+
+def in_integers(image: Image.Image) -> bytes:
+    """Grey values of 32 bits, some above the white of 8 bits."""
+    return save(Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) * 3), "TIFF")
 
 
 def turned(image: Image.Image) -> bytes:
@@ -74,11 +99,11 @@ def moving(suffix: str) -> Callable[[Image.Image], bytes]:
     )
 
 
-def cut_off(**options: object) -> Callable[[Image.Image], bytes]:
-    """Two thirds of a JPEG."""
+def cut_off(suffix: str, **options: object) -> Callable[[Image.Image], bytes]:
+    """Two thirds of a file."""
 
     def cut(image: Image.Image) -> bytes:
-        content = save(image, "JPEG", quality=95, **options)
+        content = save(image, suffix, **options)
         return content[: len(content) - (len(content) - 640) // 3]
 
     return cut
@@ -90,8 +115,11 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
     "gray jpeg": in_mode("L", "JPEG"),
     "cmyk jpeg": in_mode("CMYK", "JPEG", quality=90),
     "exif-rotated jpeg": turned,
-    "cut-off jpeg": cut_off(),
-    "cut-off progressive jpeg": cut_off(progressive=True),
+    "jpeg with colours as fine as its light": in_mode("RGB", "JPEG", quality=90, subsampling="4:4:4"),
+    "jpeg that is not stored as light and colours": in_mode("RGB", "JPEG", quality=90, keep_rgb=True),
+    "cut-off jpeg": cut_off("JPEG", quality=95),
+    "cut-off progressive jpeg": cut_off("JPEG", quality=95, progressive=True),
+    "cut-off png": cut_off("PNG"),
     "rgb png": in_mode("RGB", "PNG"),
     "rgb png with one transparent colour": in_mode("RGB", "PNG", transparency=(0, 0, 0)),
     "rgba png": lambda image: save(Image.merge("RGBA", (*image.split(), image.getchannel(0))), "PNG"),
@@ -100,12 +128,20 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
     "palette png": in_mode("P", "PNG"),
     "palette png with a transparent entry": in_mode("P", "PNG", transparency=3),
     "palette png with transparent entries": see_through_palette,
-    "16-bit png": deep_gray,
+    "16-bit png": deep_gray("PNG"),
+    "16-bit colour png": deep_color,
     "1-bit png": in_mode("1", "PNG"),
     "png with a long text": talkative,
     "animated png": moving("PNG"),
     "two jpegs in one (mpo)": moving("MPO"),
     "cmyk tiff": in_mode("CMYK", "TIFF"),
+    "ycbcr tiff": in_mode("YCbCr", "TIFF"),
+    "rgba tiff": in_mode("RGBA", "TIFF"),
+    "palette tiff": in_mode("P", "TIFF"),
+    "fax tiff": in_mode("1", "TIFF", compression="group4"),
+    "16-bit tiff": deep_gray("TIFF"),
+    "32-bit tiff": in_integers,
+    "float tiff": in_floats,
     "compressed tiff": in_mode("RGB", "TIFF", compression="tiff_lzw"),
     "tiff of several pages": moving("TIFF"),
     "gif": in_mode("P", "GIF"),
@@ -113,6 +149,7 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
     "animated gif": moving("GIF"),
     "bmp": in_mode("RGB", "BMP"),
     "webp": in_mode("RGB", "WEBP", quality=90),
+    "lossless webp": in_mode("RGB", "WEBP", lossless=True),
     "rgba webp": in_mode("RGBA", "WEBP", quality=90),
     "animated webp": moving("WEBP"),
 }
@@ -149,6 +186,9 @@ def published_pixels(content: bytes, tiler: ImageTiler) -> torch.Tensor:
         ]
     )
     image = Image.open(io.BytesIO(content)).convert("RGB")
+    if not tiler.dynamic:
+        padded = pad_to_square(image, background_color(tiler.normalization)) if tiler.pad_to_square else image
+        return transform(padded)[None]
     return torch.stack([transform(tile) for tile in published_tiles(image, tiler)])
 
 
@@ -183,11 +223,39 @@ def test_a_file_of_any_kind_and_size_gives_the_published_pixels(kind, size, tmp_
         assert torch.equal(normalize(tiles), expected)
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_pictures_of_any_size_give_the_published_pixels_whatever_the_settings(dynamic):
+    random = Random(dynamic)
+    for _ in range(60):
+        tiler = ImageTiler(
+            image_size=random.choice([14, 28, 42]),
+            dynamic=dynamic,
+            min_tiles=random.randint(1, 4),
+            max_tiles=random.randint(4, 24),
+            thumbnail=random.random() < 0.5,
+            pad_to_square=random.random() < 0.5,
+            normalization=random.choice(list(NORMALIZATIONS)),
+        )
+        size = random.randint(1, 300), random.randint(1, 300)
+        content = save(paint(*size), "PNG")
+        tiles = tiler(open_picture(content))
+        assert len(tiles) == tiler.count(*size), (size, tiler)
+        assert torch.equal(normalize(tiles, tiler.normalization), published_pixels(content, tiler)), (size, tiler)
+
+
 def test_the_turn_that_exif_asks_for_is_ignored_as_published():
     image = paint(120, 40)
     plain = TILER(open_picture(save(image, "JPEG", quality=90)))
     assert open_picture(turned(image)).size == (120, 40)
     assert torch.equal(TILER(open_picture(turned(image))), plain)
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("kind", FILES)
+def test_the_files_of_these_tests_are_no_plain_surfaces(kind):
+    # Two broken files would be equally black.
+    decoded = np.asarray(open_picture(FILES[kind](paint(90, 70))))
+    assert all(len(np.unique(decoded[..., channel])) > 1 for channel in range(3))
 
 
 @pytest.mark.parametrize("suffix", ["GIF", "PNG", "TIFF"])
@@ -204,6 +272,9 @@ def test_tiles_of_full_size_are_the_published_ones(size):
     tiles = tiler(open_picture(content))
     assert len(tiles) == {1000: 13, 640: 13, 448: 1, 1920: 9}[size[0]]
     assert torch.equal(normalize(tiles), published_pixels(content, tiler))
+    for padded in (False, True):
+        fixed = ImageTiler(pad_to_square=padded)
+        assert torch.equal(normalize(fixed(open_picture(content))), published_pixels(content, fixed))
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="no folder with real photos")
