@@ -1,8 +1,9 @@
 """What packing saves: useful token slots, real tiles and even work over 64 ranks, against ways of padding.
 
 `python -m benchmarks.packing` plans 131,072 samples of a lognormal length law; `--full` plans 10 million as well and
-takes CPU time and peak memory. Token slots and FLOPs of a forward pass are counted, nothing is run: a step lasts as
-long as its slowest rank, and what the others wait is counted as computed. Padded micro-batches have 8 samples.
+takes CPU time and peak memory. Token slots and FLOPs of a forward pass are counted, nothing is run: a forward pass
+lasts as long as its slowest rank, and what the others wait is counted as computed. Padded micro-batches have 8 samples;
+packed steps have 8 to 64 samples per rank, in packs of at most 8,192 tokens and 48 tiles unless it says otherwise.
 
 Lengths: lognormal, median 350, 95th percentile 1500, clipped to 48..2048. Tiles: none for 10 % of the samples, one for
 60 %, two to seven for 30 %, but never more than fit into the sample's tokens at 16 or 256 tokens a tile.
@@ -25,14 +26,15 @@ from pathlib import Path
 
 import numpy as np
 
+from train.order import RunOrder
 from train.packing import CostModel, Numbers, PackBudget
 from train.plan import Plan
-from train.planner import plan_epoch
+from train.planner import Measure, Packing, plan_run
 
 RANKS = 64
 PER_RANK = 8
 LONGEST = 2048
-BUDGETS = (8192, 4096, 16384)
+PACKED = ((8, 8192), (16, 8192), (32, 8192), (64, 8192), (32, 16384))  # samples per rank and step, budget of tokens
 WITH_300M = partial(CostModel.from_sizes, vision_params=0.302e9, vision_layers=24, vision_width=1024)
 WITH_6B = partial(CostModel.from_sizes, vision_params=5.53e9, vision_layers=45, vision_width=3200)
 MODELS = {
@@ -44,11 +46,11 @@ MODELS = {
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What every rank computes in every step, tokens and FLOPs, and what of it is useful; and the tiles of the epoch.
+    """What every rank computes in every forward pass, and what of it is useful; and the tiles of the epoch.
 
     Attributes:
-        tokens, flops: computed, a row per step.
-        useful_tokens, useful_flops: of the samples themselves, over all steps.
+        tokens, flops: computed, a row per forward pass.
+        useful_tokens, useful_flops: of the samples themselves, over all of them.
         real_tiles, tiles: of pictures, and computed.
     """
 
@@ -89,10 +91,22 @@ def draw_samples(num_samples: int, tile_tokens: int, seed: int = 0) -> tuple[Num
     return tokens, tiles
 
 
-def measure_plan(plan: Plan, tokens: Numbers, tiles: Numbers, cost: CostModel, max_tokens: int) -> dict[str, float]:
-    """The figures of packs, one per rank and step; a pack without a picture computes one blank tile."""
-    lengths, pictures = tokens[plan.samples].astype(np.int64), tiles[plan.samples].astype(np.int64)
-    begins = plan.offsets[:-1]
+def measure_by_position(tokens: Numbers, tiles: Numbers) -> Measure:
+    """Lengths in the order of a run."""
+    order = RunOrder(len(tokens), seed=1)
+
+    def measure(positions: Numbers) -> tuple[Numbers, Numbers]:
+        draws = order.locate(positions)[1]
+        return tokens[draws].astype(np.int64), tiles[draws].astype(np.int64)
+
+    return measure
+
+
+def measure_plan(plan: Plan, measure: Measure, cost: CostModel) -> dict[str, float]:
+    """The figures of packs; one without a picture computes a blank tile."""
+    places = plan.places.astype(np.int64) + np.arange(len(plan))[:, None] * plan.batch_size
+    lengths, pictures = measure(places.ravel())
+    begins = np.concatenate([[0], plan.sizes.ravel().cumsum(dtype=np.int64)[:-1]])
     packs = [np.add.reduceat(size, begins) for size in (lengths, pictures, cost.of(lengths, pictures))]
     blank = np.maximum(1 - packs[1], 0)
     steps = Steps(
@@ -103,7 +117,7 @@ def measure_plan(plan: Plan, tokens: Numbers, tiles: Numbers, cost: CostModel, m
         real_tiles=pictures.sum(),
         tiles=packs[1].sum() + blank.sum(),
     )
-    return {**steps.figures(), "useful_tokens_padded_to_budget": round(lengths.sum() / (len(begins) * max_tokens), 4)}
+    return {**steps.figures(), "forward_passes_per_step": plan.num_batches // RANKS}
 
 
 def measure_padding(
@@ -142,10 +156,13 @@ def group_by_length(order: Numbers, tokens: Numbers) -> Numbers:
 def compare(num_samples: int, tile_tokens: int) -> Iterator[tuple[str, dict[str, float]]]:
     """The figures of every policy and model on one law."""
     tokens, tiles = draw_samples(num_samples, tile_tokens)
-    for max_tokens, (name, cost) in product(BUDGETS, MODELS.items()):
-        budget = PackBudget(max_tokens, 48 * max_tokens // 8192)
-        plan = plan_epoch(tokens, tiles, budget, RANKS, cost, seed=1)
-        yield f"packed {max_tokens}, {name}", measure_plan(plan, tokens, tiles, cost, max_tokens)
+    measure = measure_by_position(tokens, tiles)
+    for (per_rank, max_tokens), (name, cost) in product(PACKED, MODELS.items()):
+        batch_size = per_rank * RANKS
+        how = Packing(PackBudget(max_tokens, 48 * max_tokens // 8192), cost)
+        plan = plan_run(measure, num_samples // batch_size, batch_size, RANKS, how)
+        budget = "" if max_tokens == 8192 else f" to {max_tokens}"
+        yield f"packed{budget}, {per_rank} per rank, {name}", measure_plan(plan, measure, cost)
     order = np.random.default_rng(1).permutation(num_samples)[: num_samples // (RANKS * PER_RANK) * RANKS * PER_RANK]
     random_batches, grouped = order.reshape(-1, RANKS, PER_RANK), group_by_length(order, tokens)
     for name, cost in MODELS.items():
@@ -157,13 +174,15 @@ def compare(num_samples: int, tile_tokens: int) -> Iterator[tuple[str, dict[str,
 def measure_planning(num_samples: int) -> dict[str, float]:
     """CPU seconds and peak memory of a plan, and the time to open it and read a step nine tenths in."""
     tokens, tiles = draw_samples(num_samples, 256)
+    measure = measure_by_position(tokens, tiles)
 
     def cpu_seconds() -> float:
         used = resource.getrusage(resource.RUSAGE_SELF)
         return used.ru_utime + used.ru_stime
 
-    begin = cpu_seconds()
-    plan = plan_epoch(tokens, tiles, PackBudget(), RANKS, MODELS["1B"], seed=1)
+    begin, batch_size = cpu_seconds(), 16 * RANKS
+    how = Packing(PackBudget(), MODELS["1B"])
+    plan = plan_run(measure, num_samples // batch_size, batch_size, RANKS, how)
     figures = {"num_samples": num_samples, "plan_cpu_seconds": round(cpu_seconds() - begin, 1)}
     in_use = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures["peak_rss_gb"] = round(in_use * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
@@ -174,7 +193,7 @@ def measure_planning(num_samples: int) -> dict[str, float]:
         opened = Plan.open(folder, plan.fingerprint)
         packs = opened.step(len(opened) * 9 // 10)
         figures["open_and_read_step_ms"] = round((time.perf_counter() - started) * 1000, 2)
-        assert len(packs) == RANKS
+        assert len(packs) == plan.num_batches
     return figures
 
 
@@ -191,15 +210,15 @@ def main() -> None:
         figures["planning"] = measure_planning(10_000_000)
         print(*(f"{name} {value:,}" for name, value in figures["planning"].items()), sep="\n", end="\n\n")
     print(
-        f"{'':39} {'tokens':>7} {'waiting':>8} {'FLOPs w.':>8} {'max/mean':>9} {'worst':>6} {'tiles':>6} {'to cap':>7}"
+        f"{'':48} {'tokens':>7} {'waiting':>8} {'FLOPs w.':>8} {'max/mean':>9} {'worst':>6} {'tiles':>6} {'passes':>7}"
     )
     for tile_tokens in (256, 16):
         for policy, row in compare(options.samples, tile_tokens):
             name = f"{policy}, tile of {tile_tokens}"
             figures[name] = row
             values = list(row.values())
-            print(f"{name:39} {values[0]:7.3f} {values[1]:8.3f} {values[2]:8.3f} {values[3]:9.3f}", end=" ")
-            print(f"{values[4]:6.2f} {values[5]:6.3f}", *(f"{value:7.3f}" for value in values[6:]))
+            print(f"{name:48} {values[0]:7.3f} {values[1]:8.3f} {values[2]:8.3f} {values[3]:9.3f}", end=" ")
+            print(f"{values[4]:6.2f} {values[5]:6.3f}", *(f"{value:7.0f}" for value in values[6:]))
     print(json.dumps(figures))
 
 

@@ -150,26 +150,27 @@ class TrainingCollator:
 
     def __call__(self, samples: Sequence[Prepared]) -> dict[str, Any]:
         """The batch, with `counts` (a tensor of `Counts`) and `found` (lines of the list of bad samples)."""
-        rows = [weigh(sample.row, self.weighting) for sample in samples if sample.row is not None]
+        rows = [sample.row for sample in samples if sample.row is not None]
         found = [bad.to_json() for sample in samples for bad in sample.found]
+        if self.packs:
+            batch = pack(rows or [self._make_empty_row()], blank=self.blank, weighting=self.weighting)
+        else:
+            weighed = [weigh(row, self.weighting) for row in rows or [self._make_empty_row()]]
+            batch = collate(weighed, pad_id=self.pad_id, blank=self.blank)
+        weights = batch["loss_weight"][batch["labels"] != IGNORE_INDEX]
         counts = Counts(
-            weight=sum(float(row["loss_weight"].sum(dtype=torch.float64)) for row in rows),
+            weight=float(weights.sum(dtype=torch.float64)),
             samples=len(samples),
             tokens=sum(len(row["input_ids"]) for row in rows),
             tiles=sum(len(row["pixel_values"]) for row in rows),
-            learned=sum(int((row["loss_weight"] > 0).sum()) for row in rows),
+            learned=int((weights > 0).sum()),
             cut=sum(sample.is_cut for sample in samples),
             bad=sum(sample.is_bad for sample in samples),
             found=len(found),
         )
-        rows = rows or [self._make_empty_row()]
-        if self.packs:
-            batch = pack(rows, blank=self.blank, weighting=self.weighting)
-        else:
-            batch = collate(rows, pad_id=self.pad_id, blank=self.blank)
         return {**batch, "counts": counts.to_tensor(), "found": found}
 
     def _make_empty_row(self) -> Row:
         """A token that nothing is learned from: a batch whose rows are all bad still runs like the others."""
         row = {"input_ids": torch.tensor([self.pad_id]), "labels": torch.tensor([IGNORE_INDEX])}
-        return weigh({**row, "pixel_values": self.blank[:0]}, self.weighting)
+        return {**row, "pixel_values": self.blank[:0]}

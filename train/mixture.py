@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Subset = Literal["first", "random"]
 _LOOK_AHEAD = 1024
+_CHUNK_ROWS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,16 @@ class Limits:
 
     def refuse(self, lengths: Lengths) -> Numbers:
         """Rows of a file that no batch can take, or that nothing is known of."""
-        tokens, tiles = lengths.tokens, lengths.tiles
-        most = self.max_tokens // self.tokens_per_tile if self.max_tiles is None else self.max_tiles
-        is_long = (tokens > self.max_tokens) & (tiles > self.max_tokens // self.tokens_per_tile)
-        return np.flatnonzero((tokens < 0) | (tiles > most) | is_long)
+        # What is cut lies behind the pictures, or they would be cut too.
+        most = self.max_tokens // self.tokens_per_tile
+        found = [np.empty(0, np.int64)]
+        for begin in range(0, len(lengths.tokens), _CHUNK_ROWS):
+            tokens, tiles = (part[begin : begin + _CHUNK_ROWS] for part in (lengths.tokens, lengths.tiles))
+            is_wrong = (tokens < 0) | (tokens > self.max_tokens) & (tiles > most)
+            if self.max_tiles is not None:
+                is_wrong |= tiles > self.max_tiles
+            found.append(begin + np.flatnonzero(is_wrong))
+        return np.concatenate(found)
 
     def explain(self, tokens: int, tiles: int) -> str:
         """Why a row with known lengths is refused."""
