@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("internvl", "train", "evaluate")
 SOURCES = sorted(path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-HEAVY = ("torch", "torchmetrics", "lightning", "transformers")
+HEAVY = ("torch", "torchmetrics", "lightning", "transformers", "av")
 FORBIDDEN = {
     "internvl": ("train", "evaluate", "lightning", "torchmetrics"),
     "train": ("evaluate",),
@@ -33,7 +33,10 @@ LIGHT = [
     or path.as_posix()
     in {
         f"internvl/{name}.py"
-        for name in ("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "video")
+        for name in (
+            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder"),
+            *("video", "frames", "gif", "movie", "repetition"),
+        )
     }
 ]
 """What answers a mistyped name at once, or is read before it is decided that there is something to compute."""
