@@ -20,6 +20,7 @@ from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample
+from internvl.conversation import Picture
 from internvl.errors import InputError
 
 
@@ -55,7 +56,7 @@ class Run:
         prompts = hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
-            pictures = [str(p) if isinstance(p, Path) else hashlib.sha256(p).hexdigest() for p in sample.prompt.images]
+            pictures = [_identify(picture) for picture in sample.prompt.images]
             prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
         return {
             "prompts": prompts.hexdigest()[:16],
@@ -156,7 +157,7 @@ def _write_samples(run: Run, predictions: Sequence[Prediction], values: Sequence
         record = {
             "id": sample.id,
             "prompt": sample.prompt.turns[-1].text,
-            "images": [str(p) if isinstance(p, Path) else f"<{len(p)} bytes>" for p in sample.prompt.images],
+            "images": [_describe(picture) for picture in sample.prompt.images],
             "prediction": prediction.text,
             "error": prediction.error,
             "target": sample.target,
@@ -165,6 +166,20 @@ def _write_samples(run: Run, predictions: Sequence[Prediction], values: Sequence
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
     (run.folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _identify(picture: Picture) -> str:
+    """A picture for fingerprints."""
+    if isinstance(picture, Path):
+        return str(picture)
+    return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
+
+
+def _describe(picture: Picture) -> str:
+    """A picture for people."""
+    if isinstance(picture, Path):
+        return str(picture)
+    return f"<{len(picture)} bytes>" if isinstance(picture, bytes) else f"<{picture.width} x {picture.height} pixels>"
 
 
 def _plain(value: Any) -> Any:

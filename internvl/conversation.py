@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from internvl.errors import InputError
 from internvl.tokens import IMAGE_SLOT, VIDEO_SLOT
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 Role = Literal["system", "user", "assistant"]
-Picture: TypeAlias = Path | bytes
-"""A picture file, or the bytes of one (benchmarks that ship pictures inside a table)."""
+Picture: TypeAlias = "Path | bytes | Image"
+"""A picture file, the bytes of one (benchmarks that ship pictures inside a table), or a decoded frame of a video."""
 
 _ROLES: dict[str, Role] = {"system": "system", "human": "user", "gpt": "assistant"}
 _SPEAKERS = {role: speaker for speaker, role in _ROLES.items()}

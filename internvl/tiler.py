@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,12 +27,14 @@ NORMALIZATIONS: Mapping[str, tuple[tuple[float, float, float], tuple[float, floa
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """Decode a picture to RGB.
+    """Decode a picture to RGB; one that is decoded already is only converted.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a picture.
     """
+    if isinstance(picture, Image.Image):
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     # Scans and panoramas are larger than PIL's alarm limit, and published runs read cut-off files as far as they go.
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = True
@@ -204,8 +205,3 @@ class ImageTiler:
     def blank(self) -> Tensor:
         """The white tile that stands in where a batch has no picture at all."""
         return torch.full((1, 3, self.image_size, self.image_size), 255, dtype=torch.uint8)
-
-
-def picture_name(picture: Picture) -> str:
-    """A picture for messages."""
-    return f"<{len(picture)} bytes>" if isinstance(picture, bytes) else str(Path(picture))

@@ -1,31 +1,19 @@
-"""Frames of a video: which ones, in what order, and from where."""
+"""Videos: how many frames one has, and those that are taken, from a folder of frames or from a video file."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 
-from internvl.conversation import Video
+from internvl.conversation import Picture, Video
 from internvl.errors import InputError, MissingError
+from internvl.frames import FrameSampling, VideoInfo
+from internvl.gif import probe_gif, read_gif
+from internvl.movie import probe_movie, read_movie
 
-MAX_FRAMES = 32
-"""The published upper bound for training; the default where a caller names none."""
-
+_DEFAULT = FrameSampling()
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-
-
-def middle_frames(num_frames: int, length: int) -> list[int]:
-    """The middle of each of `num_frames` equal parts of a video; short videos repeat their last frame."""
-    count = min(num_frames, length)
-    if count == 0:
-        return []
-    # As numpy.linspace rounds: the published code cuts its evenly spaced floats to whole numbers.
-    step = length / count
-    edges = [*(int(k * step) for k in range(count)), length]
-    frames = [(start + stop - 1) // 2 for start, stop in pairwise(edges)]
-    return frames + [frames[-1]] * (num_frames - count)
 
 
 def order_frames(names: Iterable[str]) -> list[str]:
@@ -38,17 +26,53 @@ def order_frames(names: Iterable[str]) -> list[str]:
     return sorted(names, key=number)
 
 
-def read_video(video: Video, num_frames: int = MAX_FRAMES) -> list[Path]:
-    """The frames of a folder: all of them, or `num_frames` evenly spaced ones where it has more."""
-    if not video.path.is_dir():
-        if video.path.is_file():
-            raise InputError(
-                f"video: expected a folder of frames, got the file {video.path}; extract its frames first, "
-                "for example with ffmpeg"
-            )
+def probe_video(video: Video) -> VideoInfo:
+    """How many frames a video or its clip has, and how many a second, without decoding a video file.
+
+    Raises: as `read_video`.
+    """
+    if video.path.is_dir():
+        return VideoInfo(len(_list_frames(video)), 1.0)
+    return probe_gif(video.path, video.clip) if _is_gif(video) else probe_movie(video.path, video.clip)
+
+
+def read_video(
+    video: Video, num_frames: int | None = None, *, sampling: FrameSampling = _DEFAULT, seed: int | None = None
+) -> list[Picture]:
+    """The frames that are taken of a video: files of a folder, or decoded pictures.
+
+    Args:
+        video: a folder of frames, or a video file.
+        num_frames: how many; None for what `sampling` gives. A shorter video gives each of its frames once.
+        sampling: which.
+        seed: decides for the strategy "rand"; without one it takes the middle frames.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: there are no frames in it, or it cannot be read.
+    """
+
+    def choose(info: VideoInfo) -> list[int]:
+        return sampling.choose(info, sampling.count(info, key=0) if num_frames is None else num_frames, seed)
+
+    if video.path.is_dir():
+        paths = _list_frames(video)
+        return [paths[number] for number in choose(VideoInfo(len(paths), 1.0))]
+    return [*(read_gif if _is_gif(video) else read_movie)(video.path, video.clip, choose)]
+
+
+def _is_gif(video: Video) -> bool:
+    """Whether this file is for Pillow, which everybody has, instead of for PyAV."""
+    if not video.path.is_file():
+        expected = "video file" if video.path.suffix else "folder of frames"
         raise MissingError(
-            f"video: expected a folder of frames, got {video.path}, which does not exist; check the root folder"
+            f"video: expected a {expected}, got {video.path}, which does not exist; check the root folder"
         )
+    return video.path.suffix.lower() == ".gif"
+
+
+def _list_frames(video: Video) -> list[Path]:
+    """The frames of a folder in their order."""
     if video.clip is not None:
         raise InputError(
             f"video: expected no `clip` for a folder of frames, got {video.clip}; folders have no time, remove it"
@@ -56,10 +80,7 @@ def read_video(video: Video, num_frames: int = MAX_FRAMES) -> list[Path]:
     found = [path.name for path in video.path.iterdir() if path.suffix.lower() in _PICTURES]
     if not found:
         raise InputError(f"video: expected pictures in {video.path}, got none; extract the frames into it")
-    names = order_frames(sorted(found, key=_natural))
-    if len(names) > num_frames:
-        names = [names[index] for index in middle_frames(num_frames, len(names))]
-    return [video.path / name for name in names]
+    return [video.path / name for name in order_frames(sorted(found, key=_natural))]
 
 
 def _natural(name: str) -> tuple[tuple[int, int | str], ...]:

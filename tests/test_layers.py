@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("internvl", "train", "evaluate")
 SOURCES = sorted(path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-HEAVY = ("torch", "torchmetrics", "lightning", "transformers")
+HEAVY = ("torch", "torchmetrics", "lightning", "transformers", "av")
 FORBIDDEN = {
     "internvl": ("train", "evaluate", "lightning", "torchmetrics"),
     "train": ("evaluate",),
@@ -29,20 +29,17 @@ LIGHT = [
     for path in SOURCES
     if path.as_posix().startswith(("evaluate/scorers/", "evaluate/benchmarks/"))
     or path.as_posix() in {f"evaluate/{name}.py" for name in ("scorer", "sample", "benchmark", "__main__", "predictor")}
-    or path.as_posix() in {f"train/{name}.py" for name in ("config", "mixture", "__main__")}
+    or path.as_posix()
+    in {
+        f"train/{name}.py"
+        for name in ("config", "mixture", "__main__", "order", "bad_samples", "counter", "measure", "index", "packing")
+    }
     or path.as_posix()
     in {
         f"internvl/{name}.py"
         for name in (
-            "__init__",
-            "__main__",
-            "conversation",
-            "template",
-            "tokens",
-            "errors",
-            "folder",
-            "shares",
-            "video",
+            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder"),
+            *("video", "frames", "gif", "movie", "repetition", "shares"),
         )
     }
 ]

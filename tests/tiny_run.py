@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 
 from internvl.scratch import write_scratch_checkpoint
 from train.__main__ import main
+from train.module import SFTModule
 
 ROOT = Path(__file__).resolve().parents[1]
 COLORS = ("red", "blue", "green", "black")
@@ -68,6 +70,38 @@ def make_row(question: str, answer: str, **keys: Any) -> dict[str, Any]:
     return {**keys, "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]}
 
 
+def mixed_rows(folder: Path, count: int = 20) -> list[dict[str, Any]]:
+    """Rows of every kind in turn: a picture, text alone, two pictures, a folder of frames, isolated questions.
+
+    Every row has other words, and answers of one to six colors.
+    """
+    rows = color_rows(folder, count)
+    for number in range(2):
+        clip = folder / f"clip{number}"
+        clip.mkdir(exist_ok=True)
+        for frame in range(9):
+            Image.new("RGB", (30, 30), (25 * frame, 100 * number, 90)).save(clip / f"frame_{frame}.jpg")
+    for number, row in enumerate(rows):
+        color = COLORS[number % len(COLORS)]
+        answer = " ".join([color] * (number % 6 + 1))
+        pair = [row["image"], f"{(number + 1) % count}.png"]
+        questions = [f"<image>\nWhat color is {number}?", "What color is it?", f"Is picture {number} {color}?"]
+        turns = [{"from": "human", "value": question} for question in questions]
+        answers = [{"from": "gpt", "value": text} for text in (color, answer, "red")]
+        rows[number] = (
+            row,
+            make_row(f"What color is number {number}?", answer),
+            make_row(f"<image>\nIs picture {number} like <image>?", answer, image=pair),
+            make_row(f"<video>\nWhat color is clip {number}?", answer, video=f"clip{number % 2}"),
+            {
+                "image": row["image"],
+                "isolated": True,
+                "conversations": [turn for both in zip(turns, answers, strict=True) for turn in both],
+            },
+        )[number % 5]
+    return rows
+
+
 def write_meta(folder: Path, rows: Iterable[Any] | str, name: str = "rows", **keys: Any) -> Path:
     """Write rows (or the text of the file) and a meta file with one entry; `keys` are further keys of the entry."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +112,13 @@ def write_meta(folder: Path, rows: Iterable[Any] | str, name: str = "rows", **ke
     meta = folder / f"{name}.json"
     meta.write_text(json.dumps({name: entry}), encoding="utf-8")
     return meta
+
+
+def write_metas(path: Path, *metas: Path) -> Path:
+    """One meta file with the entries of several."""
+    entries = {name: entry for meta in metas for name, entry in json.loads(meta.read_text()).items()}
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    return path
 
 
 def write_arguments(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> list[str]:
@@ -110,6 +151,30 @@ def train_here(arguments: list[str]) -> str:
     done = run_here(arguments)
     assert done.code == 0, done.errors
     return done.output
+
+
+@contextlib.contextmanager
+def record_samples() -> Iterator[dict[int, list[tuple[int, ...]]]]:
+    """The samples of every optimiser step that this process trains meanwhile, as the ids of their tokens, sorted."""
+    seen: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+    train = SFTModule.training_step
+
+    def record(module: SFTModule, batch: Any, batch_idx: int) -> Any:
+        samples = seen[module.trainer.global_step]
+        samples += split_samples(batch)
+        samples.sort()
+        return train(module, batch, batch_idx)
+
+    with mock.patch.object(SFTModule, "training_step", record):
+        yield seen
+
+
+def split_samples(batch: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """The ids of the tokens of every sample of a batch, packed or padded."""
+    ids = batch["input_ids"]
+    if "sample_ids" in batch:
+        return [tuple(ids[batch["sample_ids"] == k].tolist()) for k in range(int(batch["sample_ids"].max()) + 1)]
+    return [tuple(line[mask].tolist()) for line, mask in zip(ids, batch["attention_mask"], strict=True)]
 
 
 @contextlib.contextmanager
@@ -147,6 +212,16 @@ def read_scalars(folder: Path) -> dict[str, dict[int, float]]:
     events.Reload()
     tags = events.Tags()["scalars"]
     return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in tags}
+
+
+def read_losses(folder: Path) -> list[float]:
+    """The loss of every step of a run folder's curve."""
+    return list(read_scalars(folder)["train/loss"].values())
+
+
+def read_bad(folder: Path) -> list[dict[str, Any]]:
+    """The list of bad samples of a run folder."""
+    return [json.loads(line) for line in (folder / "bad_samples.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def read_weights(folder: Path) -> dict[str, Any]:

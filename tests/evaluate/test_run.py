@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from evaluate.benchmark import Benchmark
 from evaluate.predictor import PredictorInfo
@@ -184,6 +185,19 @@ def test_one_record_per_sample_says_what_happened(run: Run) -> None:
     }
     assert (second["images"], second["score"]) == (["<20 bytes>"], 0.0)
     assert (third["error"], third["target"], third["score"]) == ("shelf:3: gone", ["because", "so"], 0.0)
+
+
+def test_decoded_pictures_are_told_apart_and_named_by_their_size(run: Run) -> None:
+    red, blue = (
+        replace(run, samples=[Sample("1", Conversation.ask("What?", Image.new("RGB", (4, 3), color)), "cat")])
+        for color in ("red", "blue")
+    )
+    assert red.fingerprint()["prompts"] != blue.fingerprint()["prompts"]
+    red.open(fresh=True)
+    store(red, Prediction("1", "cat"))
+    score(red, clusters(red))
+    line = json.loads((red.folder / "samples.jsonl").read_text(encoding="utf-8"))
+    assert line["images"] == ["<4 x 3 pixels>"]
 
 
 def test_dataclass_targets_are_written_too(run: Run) -> None:

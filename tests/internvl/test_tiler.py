@@ -19,7 +19,6 @@ from internvl.tiler import (
     normalize,
     open_picture,
     pad_to_square,
-    picture_name,
 )
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -307,6 +306,10 @@ def test_a_picture_larger_than_pil_s_alarm_limit_is_opened(monkeypatch):
     assert open_picture(buffer.getvalue()).size == (30, 30)
 
 
-def test_names_for_messages():
-    assert picture_name(b"12345") == "<5 bytes>"
-    assert picture_name(Path("a") / "b.png") == str(Path("a/b.png"))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_a_decoded_picture_is_only_converted(mode):
+    image = draw(40, 30).convert(mode)
+    opened = open_picture(image)
+    assert opened.mode == "RGB"
+    assert opened.tobytes() == image.convert("RGB").tobytes()
+    assert (opened is image) == (mode == "RGB")

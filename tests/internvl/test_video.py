@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from internvl.conversation import Conversation, Video
 from internvl.errors import InputError
-from internvl.video import MAX_FRAMES, middle_frames, order_frames, read_video
+from internvl.frames import MAX_FRAMES, FrameSampling, VideoInfo, middle_frames, random_frames
+from internvl.video import order_frames, probe_video, read_video
 from tests.tiny import TOKENS_PER_TILE, tiny_processor
+from tests.tiny_video import decode_everything, write_gif, write_video
 
 
 def write_frames(folder: Path, names: list[str]) -> Path:
@@ -25,32 +27,9 @@ def read_names(folder: Path, num_frames: int = MAX_FRAMES) -> list[str]:
     return [path.name for path in read_video(Video(folder), num_frames)]
 
 
-@pytest.mark.parametrize(
-    ("num_frames", "length", "expected"),
-    [
-        (8, 100, [5, 18, 30, 43, 55, 68, 80, 93]),
-        (8, 5, [0, 1, 2, 3, 4, 4, 4, 4]),
-        (8, 3, [0, 1, 2, 2, 2, 2, 2, 2]),
-        (8, 8, [0, 1, 2, 3, 4, 5, 6, 7]),
-        (1, 10, [4]),
-        (1, 1, [0]),
-        (4, 0, []),
-    ],
-)
-def test_the_middle_of_every_part_is_taken(num_frames, length, expected):
-    assert middle_frames(num_frames, length) == expected
-
-
-def test_parts_end_where_the_floats_of_numpy_end():
-    # Exact fractions would give frame 15 for the twelfth of 22 parts: 30 / 22 * 11 is a little below 15.
-    assert middle_frames(22, 30)[11] == 14
-    for length in range(1, 300):
-        for num_frames in range(1, MAX_FRAMES + 1):
-            count = min(num_frames, length)
-            edges = np.linspace(0, length, count + 1).astype(int).tolist()
-            middles = [(edges[k] + edges[k + 1] - 1) // 2 for k in range(count)]
-            assert middle_frames(num_frames, length)[:count] == middles
-            assert len(middle_frames(num_frames, length)) == num_frames
+@pytest.mark.golden("video_and_text_utils", kind="frame_order")
+def test_the_order_is_the_published_one(case):
+    assert order_frames(case["input"]["names"]) == case["expected"]["order"]
 
 
 def test_frames_are_ordered_by_the_number_behind_the_last_underscore():
@@ -95,9 +74,17 @@ def test_a_missing_folder_is_named(tmp_path):
         read_video(Video(tmp_path / "lost"))
 
 
-def test_a_video_file_is_named_with_the_remedy(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
+    for name in ("lost.mp4", "lost.gif"):
+        with pytest.raises(FileNotFoundError, match=rf"^video: expected a video file, got {tmp_path}/{name}, which "):
+            read_video(Video(tmp_path / name))
+        with pytest.raises(FileNotFoundError, match=rf"^video: expected a video file, got {tmp_path}/{name}, which "):
+            probe_video(Video(tmp_path / name))
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path):
     (tmp_path / "clip.mp4").touch()
-    with pytest.raises(InputError, match=r"^video: expected a folder .*, got the file .*clip\.mp4; extract its frames"):
+    with pytest.raises(InputError, match=r"^video: expected a readable video file, got .*clip\.mp4"):
         read_video(Video(tmp_path / "clip.mp4"))
 
 
@@ -110,8 +97,54 @@ def test_an_empty_folder_is_named(tmp_path):
 
 def test_seconds_of_a_folder_are_refused(tmp_path):
     write_frames(tmp_path / "clip", ["f_1.jpg"])
-    with pytest.raises(InputError, match=r"^video: expected no `clip` for a folder of frames, got \(1\.0, 3\.0\)"):
-        read_video(Video(tmp_path / "clip", (1.0, 3.0)))
+    for work in (read_video, probe_video):
+        with pytest.raises(InputError, match=r"^video: expected no `clip` for a folder of frames, got \(1\.0, 3\.0\)"):
+            work(Video(tmp_path / "clip", (1.0, 3.0)))
+
+
+def test_a_folder_is_sampled_like_a_video_of_one_frame_per_second(tmp_path):
+    folder = write_frames(tmp_path / "clip", [f"f_{number}.jpg" for number in range(40)])
+    assert probe_video(Video(folder)) == VideoInfo(40, 1.0)
+
+    def numbers(strategy: str, **given: Any) -> list[int]:
+        paths = read_video(Video(folder), sampling=FrameSampling(1, 8, strategy), **given)
+        return [int(path.stem[2:]) for path in paths]
+
+    assert numbers("fps0.1") == [5, 15, 25, 35]
+    assert numbers("fps1") == middle_frames(8, 40)
+    assert numbers("rand", num_frames=4, seed=3) == random_frames(4, 40, 3)
+    assert numbers("rand", num_frames=4) == middle_frames(4, 40)
+    assert len(numbers("middle")) == FrameSampling(1, 8).count(VideoInfo(40, 1.0), key=0)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.GIF"])
+@pytest.mark.parametrize("strategy", ["middle", "rand", "fps5"])
+def test_files_give_as_many_frames_as_counted(strategy, name, tmp_path):
+    path = tmp_path / name
+    path = write_video(path, 30) if name.endswith("mp4") else write_gif(path, [40] * 12)
+    sampling = FrameSampling(2, 6, strategy)
+    for clip in (None, (0.1, 0.3)):
+        video = Video(path, clip)
+        info = probe_video(video)
+        for key in range(4):
+            count = sampling.count(info, key)
+            pictures = read_video(video, count, sampling=sampling, seed=key)
+            assert len(pictures) == count
+            assert {picture.mode for picture in pictures} == {"RGB"}
+        assert len(read_video(video, sampling=sampling)) == sampling.count(info, key=0)
+
+
+def test_a_short_file_gives_each_frame_once(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 5)
+    pictures = read_video(Video(path), 32)
+    assert [picture.tobytes() for picture in pictures] == [p.tobytes() for p in decode_everything(path)]
+
+
+def test_a_video_file_becomes_one_tile_per_frame(tmp_path):
+    write_video(tmp_path / "a.mp4", 4)
+    turns = [{"from": "human", "value": "<video>\nWhat happens?"}, {"from": "gpt", "value": "Nothing."}]
+    chat = Conversation.from_row({"video": "a.mp4", "conversations": turns}, tmp_path, "rows.jsonl:1")
+    assert len(tiny_processor(dynamic=True)(chat, training=True)["pixel_values"]) == 4
 
 
 @pytest.mark.parametrize("training", [True, False])
