@@ -40,6 +40,21 @@ LANGUAGE = {
 
 
 @dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Attributes:
+        row: the row, or the text of its line.
+        reason: how what is said about it begins, with `{folder}` for that of the pictures.
+        is_known: the index knows of it; else it comes to light when it is its turn.
+    """
+
+    row: Any
+    reason: str
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """How a command ended, and what it said."""
 
@@ -102,10 +117,18 @@ def mixed_rows(folder: Path, count: int = 20) -> list[dict[str, Any]]:
     return rows
 
 
+def write_bad_files(folder: Path) -> None:
+    """The files that `BAD_ROWS` name."""
+    (folder / "text.png").write_text("no picture")
+    # Pillow reads most broken pictures as far as they go; of this one nothing but the size.
+    (folder / "broken.ppm").write_text("P3 60 40 255 no numbers")
+
+
 def write_meta(folder: Path, rows: Iterable[Any] | str, name: str = "rows", **keys: Any) -> Path:
-    """Write rows (or the text of the file) and a meta file with one entry; `keys` are further keys of the entry."""
+    """Write rows or lines (or the text of the file) and a meta file with one entry; `keys` are further keys of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
+    lines = [] if isinstance(rows, str) else [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    text = rows if isinstance(rows, str) else "".join(f"{line}\n" for line in lines)
     annotation = folder / f"{name}.jsonl"
     annotation.write_text(text, encoding="utf-8")
     entry = {"root": str(folder), "annotation": str(annotation), "data_augment": False, "repeat_time": 1, **keys}
@@ -119,6 +142,42 @@ def write_metas(path: Path, *metas: Path) -> Path:
     entries = {name: entry for meta in metas for name, entry in json.loads(meta.read_text()).items()}
     path.write_text(json.dumps(entries), encoding="utf-8")
     return path
+
+
+BAD_ROWS = {
+    "no JSON": BadRow('{"image": ', "expected JSON, got "),
+    "no object": BadRow([1], "expected a JSON object, got list"),
+    "no conversations": BadRow({"image": "0.png"}, "expected `conversations`, a list of turns, got the keys image"),
+    "no answer": BadRow({"conversations": [{"from": "human", "value": "A?"}]}, "expected the last turn to be from gpt"),
+    "too many slots": BadRow(make_row("<image><image>", "red", image="0.png"), "expected one picture per <image> slot"),
+    "a lost picture": BadRow(
+        make_row("<image>\nWhat?", "red", image="lost.png"), "picture: expected a file, got {folder}/lost.png, which"
+    ),
+    "a text for a picture": BadRow(
+        make_row("<image>\nWhat?", "red", image="text.png"), "picture: expected a readable picture, got {folder}/text"
+    ),
+    "a lost video": BadRow(make_row("<video>\nWhat?", "red", video="lost"), "video: expected a folder of frames, got "),
+    "too many pictures": BadRow(
+        make_row("<image>" * 30, "red", image=["0.png"] * 30),
+        "length: expected at most 100 tokens (data.max_seq_length)",
+    ),
+    "a broken picture": BadRow(
+        make_row("<image>\nWhat color is picture 99?", "red", image="broken.ppm"),
+        "picture: expected a readable picture, got {folder}/broken.ppm (ValueError)",
+        is_known=False,
+    ),
+    "a cut through a picture": BadRow(
+        make_row("word " * 200 + "<image>", "red", image="0.png"),
+        "length: expected at most 100 tokens, got ",
+        is_known=False,
+    ),
+    "a cut before the answer": BadRow(
+        make_row("<image>" + "word " * 200, "red", image="0.png"),
+        "labels: expected at least one answer token within 100 tokens",
+        is_known=False,
+    ),
+}
+"""Every kind of bad row, where at most 100 tokens are allowed and a tile has four."""
 
 
 def write_arguments(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> list[str]:

@@ -7,15 +7,12 @@ picture that is replaced behind the same row is not noticed: delete the folder t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,13 +23,16 @@ import numpy as np
 from internvl.errors import InputError, MissingError
 from internvl.frames import FrameSampling, VideoInfo
 from train.counter import Counter
+from train.layer import Layer, hash_parts, map_arrays, open_layer, probe_file, write_layer
 from train.measure import (
     ISOLATED,
     VIDEO,
     Array,
+    Chunk,
     Progress,
     Report,
     count_pictures,
+    measure_chunk_pictures,
     measure_pictures,
     measure_text,
 )
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from internvl.tiler import ImageTiler
 
 VERSION = 2
-_PROBE_BYTES = 1 << 16
 _ROWS = ("sha256", "offsets", "lines", "flags", "picture_ends", "sizes", "error_rows", "error_ends", "error_text")
 _TOKENS = ("tokens", "error_rows", "error_ends", "error_text")
 _LENGTHS = ("tokens", "tiles")
 _PATIENCE_SECONDS = 60
+_NUM_RECHECKED = 4096  # rows whose pictures could not be read
 WHOLE_VIDEOS = FrameSampling()
 """Every frame of a folder, up to the published limit."""
 
@@ -127,25 +127,25 @@ class FileIndex:
             InputError: the index cannot be written.
         """
         path, root = Path(path), Path(root)
-        home, place = _choose_folder(path, cache), _hash(os.path.abspath(root))
+        home, place = _choose_folder(path, cache), hash_parts(os.path.abspath(root))
         file_print = _fingerprint_file(path, root)
         rows_folder = home / f"rows-{place[:12]}"
-        rows = _open_layer(rows_folder, file_print, _ROWS) if builds else _await(rows_folder, file_print, _ROWS)
+        rows = _open(lambda: _open_rows(rows_folder, file_print, path, root), rows_folder, builds)
         is_old = rows is None
         report = Report(progress, num_layers=1 + is_old)
         if rows is None:
-            _save(rows_folder, file_print, measure_pictures(path, root, num_workers, report))
-            rows = _reopen(rows_folder, file_print, _ROWS)
+            arrays = measure_pictures(path, root, num_workers, report)
+            shutil.rmtree(rows_folder, ignore_errors=True)  # it may differ in no more than what its pictures were
+            rows = write_layer(rows_folder, file_print, arrays)
         # Files without videos are not counted anew for another choice of frames.
         choice = str(sampling) if bool((rows.arrays["flags"] & VIDEO).any()) else ""
-        folder = home / f"tokens-{_hash(place, counter.fingerprint, choice)[:12]}"
+        folder = home / f"tokens-{hash_parts(place, counter.fingerprint, choice)[:12]}"
         # With the content of the first layer: a picture that was missing when the tokens were counted may be there now.
-        print_of_tokens = _hash(file_print, rows.content, counter.fingerprint, choice)
-        counted = (_open_layer if builds else _await)(folder, print_of_tokens, _TOKENS)
+        print_of_tokens = hash_parts(file_print, rows.content, counter.fingerprint, choice)
+        counted = _open(lambda: open_layer(folder, print_of_tokens, _TOKENS), folder, builds)
         if counted is None:
             arrays = measure_text(path, root, rows.arrays, counter, sampling, num_workers, report)
-            _save(folder, print_of_tokens, arrays)
-            counted = _reopen(folder, print_of_tokens, _TOKENS)
+            counted = write_layer(folder, print_of_tokens, arrays)
         elif is_old:
             report.finish()
         return cls(path, rows.arrays, counted.arrays, (rows_folder, folder), sampling)
@@ -234,16 +234,15 @@ class FileIndex:
         """
         meta = json.loads((self.folders[1] / "meta.json").read_text(encoding="utf-8"))
         options = str((tiler, tokens_per_tile, max_tiles))
-        fingerprint = _hash(meta["fingerprint"], meta["content"], options)
-        folder = self.folders[1].with_name(f"lengths-{_hash(self.folders[1].name, options)[:12]}")
-        layer = (_open_layer if builds else _await)(folder, fingerprint, _LENGTHS)
+        fingerprint = hash_parts(meta["fingerprint"], meta["content"], options)
+        folder = self.folders[1].with_name(f"lengths-{hash_parts(self.folders[1].name, options)[:12]}")
+        layer = _open(lambda: open_layer(folder, fingerprint, _LENGTHS), folder, builds)
         if layer is None:
             tiles = self._count_tiles(tiler, max_tiles)
             is_known = self.text_tokens >= 0
             tokens = np.where(is_known, self.text_tokens + tiles * tokens_per_tile, -1)
             arrays = {"tokens": tokens, "tiles": np.where(is_known, tiles, -1)}
-            _save(folder, fingerprint, {name: array.astype(np.int32) for name, array in arrays.items()})
-            layer = _reopen(folder, fingerprint, _LENGTHS)
+            layer = write_layer(folder, fingerprint, {name: array.astype(np.int32) for name, array in arrays.items()})
         return Lengths(layer.arrays["tokens"], layer.arrays["tiles"], folder)
 
     def _count_tiles(self, tiler: ImageTiler, max_tiles: int | None) -> Array:
@@ -277,26 +276,14 @@ def _unique_rows(columns: Array) -> tuple[Array, Array]:
     return np.column_stack([shapes[place] >> 32, shapes[place] & 0xFFFFFFFF, budgets]), inverse
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """The arrays of a folder, and a hash of all their bytes."""
-
-    arrays: Mapping[str, Array]
-    content: str
-
-
 def _map_index(path: Path, folders: tuple[Path, Path], sampling: FrameSampling) -> FileIndex:
     """The index of an earlier `open`, without a look at what it was made from."""
-    rows, counted = (_map_arrays(folder, names) for folder, names in zip(folders, (_ROWS, _TOKENS), strict=True))
+    rows, counted = (map_arrays(folder, names) for folder, names in zip(folders, (_ROWS, _TOKENS), strict=True))
     return FileIndex(path, rows, counted, folders, sampling)
 
 
 def _map_lengths(folder: Path) -> Lengths:
-    return Lengths(**_map_arrays(folder, _LENGTHS), folder=folder)
-
-
-def _map_arrays(folder: Path, names: Sequence[str]) -> dict[str, Array]:
-    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+    return Lengths(**map_arrays(folder, _LENGTHS), folder=folder)
 
 
 def _choose_folder(path: Path, cache: str | Path | None) -> Path:
@@ -305,84 +292,29 @@ def _choose_folder(path: Path, cache: str | Path | None) -> Path:
     if cache is None:
         return path.with_name(f"{path.name}.index")
     # Files of one name in several folders may share a cache.
-    return Path(cache) / f"{path.name}-{_hash(os.path.abspath(path))[:12]}.index"
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
-
-
-def _probe(path: Path) -> str:
-    """Size and a hash of both ends of a file: reading all of a large one at every start would take minutes."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        found = hashlib.sha256(file.read(_PROBE_BYTES))
-        file.seek(max(0, size - _PROBE_BYTES))
-        found.update(file.read(_PROBE_BYTES))
-    return f"{size} {found.hexdigest()}"
+    return Path(cache) / f"{path.name}-{hash_parts(os.path.abspath(path))[:12]}.index"
 
 
 def _fingerprint_file(path: Path, root: Path) -> str:
-    return _hash(str(VERSION), str(path.stat().st_mtime_ns), _probe(path), os.path.abspath(root))
+    return hash_parts(str(VERSION), str(path.stat().st_mtime_ns), probe_file(path), os.path.abspath(root))
 
 
-def _open_layer(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer | None:
-    """The arrays of a folder, or None where they are missing, damaged or made from something else."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        if meta["fingerprint"] != fingerprint:
-            return None
-        if any(meta["arrays"][name] != _probe(folder / f"{name}.npy") for name in names):
-            return None
-        return _Layer(_map_arrays(folder, names), meta["content"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+def _open_rows(folder: Path, fingerprint: str, path: Path, root: Path) -> Layer | None:
+    """The first layer, unless a picture that was missing or broken can be read by now."""
+    layer = open_layer(folder, fingerprint, _ROWS)
+    if layer is None:
         return None
+    wrong = layer.arrays["error_rows"][:_NUM_RECHECKED]
+    chunk = Chunk(path, root, *(layer.arrays[name][wrong] for name in ("offsets", "lines")))
+    return layer if len(measure_chunk_pictures(chunk).problems) == len(wrong) else None
 
 
-def _await(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer:
-    """The layer that another process is building."""
+def _open(find: Callable[[], Layer | None], folder: Path, builds: bool) -> Layer | None:
+    """The layer of a folder; a process that does not build waits for the one that does."""
     waited = 0
-    while (layer := _open_layer(folder, fingerprint, names)) is None:
+    while (layer := find()) is None and not builds:
         waited += 1
         if waited % _PATIENCE_SECONDS == 0:
             print(f"waiting for the index {folder}, which the first process builds ({waited} s)", file=sys.stderr)
         time.sleep(1)
     return layer
-
-
-def _reopen(folder: Path, fingerprint: str, names: Sequence[str]) -> _Layer:
-    layer = _open_layer(folder, fingerprint, names)
-    if layer is None:
-        raise InputError(
-            f"index: expected the files just written in {folder}, got others; do not change or delete it while it is "
-            "built, and start again"
-        )
-    return layer
-
-
-def _save(folder: Path, fingerprint: str, arrays: Mapping[str, Array]) -> None:
-    """Write a layer beside its place and rename it: a reader sees all of it or nothing."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="writing-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"index: expected a folder that can be written, got {folder.parent} ({error.strerror}); name another cache "
-            "folder"
-        ) from None
-    try:
-        draft.chmod(0o755)  # mkdtemp keeps others out, who may train on the same data
-        content = hashlib.sha256()
-        for name, array in arrays.items():
-            array = np.ascontiguousarray(array)
-            np.save(draft / f"{name}.npy", array)
-            content.update(array.view(np.uint8).data if array.size else b"")
-        probes = {name: _probe(draft / f"{name}.npy") for name in arrays}
-        meta = {"fingerprint": fingerprint, "content": content.hexdigest(), "arrays": probes}
-        (draft / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        if _open_layer(folder, fingerprint, tuple(arrays)) is None:  # else another rank was faster
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):  # another rank was faster by a hair
-                draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

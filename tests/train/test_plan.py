@@ -49,7 +49,7 @@ class Run:
         numbers = np.random.default_rng(case)
         self.batch_size = self.random.choice([1, 2, 6, 7, 12, 24, 30, 36, 48])
         self.num_steps = self.random.randint(1, 12)
-        self.order = RunOrder(self.random.randint(1, 200), seed=case)
+        self.order = RunOrder(self.random.randint(10, 300), seed=case)
         self.tokens = numbers.integers(1, self.random.randint(2, 300), self.order.num_draws)
         self.tiles = numbers.integers(0, self.random.randint(1, 9), self.order.num_draws)
 
