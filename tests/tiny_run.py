@@ -12,13 +12,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from PIL import Image
 
+from internvl.processor import InternVLProcessor
 from internvl.scratch import write_scratch_checkpoint
 from train.__main__ import main
+from train.config import parse
+from train.data import SFTDataModule
+from train.engine import Crew, build_data
 from train.module import SFTModule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,6 +200,19 @@ def write_arguments(checkpoint: Path, meta: Path, folder: Path, **options: Any) 
         **options,
     }
     return [f"--{name}={value}" for name, value in values.items()]
+
+
+def build_here(arguments: list[str], *, world: int = 1, rank: int = 0, steps_done: int = 0) -> SFTDataModule:
+    """The data of a run as one of its processes has it, with the least of a trainer that it asks for."""
+    config = parse(arguments)
+    Path(config.output_dir).mkdir(parents=True, exist_ok=True)
+    processor = InternVLProcessor.from_pretrained(
+        config.model.pretrained, max_length=config.data.max_seq_length, **config.data.tiling
+    )
+    data = build_data(config, processor, Crew(world))
+    trainer: Any = SimpleNamespace(global_rank=rank, world_size=world, global_step=steps_done)
+    data.trainer = trainer
+    return data
 
 
 def run_here(arguments: list[str]) -> Done:

@@ -1,171 +1,222 @@
-"""The data module: rows as padded batches, wrong rows as messages, and where a run stands."""
+"""The batches of a run: every step its own samples, however they are shared, and where a run goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from internvl.errors import InputError
-from tests.tiny import tiny_config, tiny_picture, tiny_processor
-from tests.tiny_run import color_rows, make_row, write_meta
-from train.config import DataConfig
-from train.data import SFTDataModule, SFTDataset, TrainingCollator
-from train.mixture import Mixture, read_meta
-
-
-def make_dataset(meta: Path, **tiling: Any) -> SFTDataset:
-    return SFTDataset(Mixture(read_meta(meta)), tiny_processor(**tiling))
-
-
-def make_module(checkpoint: Path, meta: Path, *, world: int = 1, rank: int = 0, **options: Any) -> SFTDataModule:
-    """A data module with the least of a trainer that it asks for, set up."""
-    template = options.pop("template", None)
-    data = SFTDataModule(DataConfig(str(meta), **options), batch_size=4, per_device_batch_size=2, max_steps=5, seed=1)
-    trainer: Any = SimpleNamespace(
-        lightning_module=SimpleNamespace(pretrained=str(checkpoint), template=template),
-        global_rank=rank,
-        world_size=world,
-        global_step=3,
-    )
-    data.trainer = trainer
-    data.setup("fit")
-    return data
-
-
-WRONG_ROWS = {
-    "no conversations": ({"image": "0.png"}, "expected `conversations`, a list of turns, got the keys image"),
-    "no picture": (make_row("<image>\nWhat?", "A.", image="lost.png"), "expected a file, got .*lost.png"),
-    "text for a picture": (make_row("<image>\nWhat?", "A.", image="text.png"), "expected a readable picture, got"),
-    "too many slots": (make_row("<image><image>", "A.", image="0.png"), "expected one picture per <image> slot, got 1"),
-    "too few slots": (make_row("<image>?", "A.", image=["0.png", "1.png"]), "got 2 pictures for 1 slots"),
-    "no answer": ({"conversations": [{"from": "human", "value": "What?"}]}, "expected the last turn to be from gpt"),
-    "no object": ([1], "expected a JSON object, got list"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_ROWS)
-def test_a_wrong_row_becomes_a_message_with_file_and_line(name, tmp_path):
-    row, message = WRONG_ROWS[name]
-    rows = color_rows(tmp_path, 2)
-    (tmp_path / "text.png").write_text("no picture")
-    dataset = make_dataset(write_meta(tmp_path, [*rows, row]))
-    assert isinstance(dataset[1], dict)
-    assert str(dataset[2]).startswith(f"{tmp_path}/rows.jsonl:3: ")
-    with pytest.raises(InputError, match=message):
-        raise InputError(str(dataset[2]))
-
-
-def test_a_row_is_what_the_processor_makes_of_it_for_training(tmp_path):
-    dataset = make_dataset(write_meta(tmp_path, color_rows(tmp_path, 3)))
-    assert len(dataset) == 3
-    row = dataset[1]
-    assert isinstance(row, dict)
-    expected = dataset.processor(dataset.mixture[1][1], training=True)
-    assert row.keys() == expected.keys() == {"input_ids", "labels", "pixel_values"}
-    assert all(torch.equal(row[name], expected[name]) for name in row)
-
-
-def test_the_limit_of_tiles_is_that_of_the_rows_own_file(tmp_path):
-    tiny_picture(tmp_path, "wide.png", size=(600, 100))
-    rows = [make_row("<image>\nWhat?", "A.", image="wide.png")]
-    metas = [write_meta(tmp_path, rows, "own", max_dynamic_patch=2), write_meta(tmp_path, rows, "run")]
-    mixture = Mixture([source for meta in metas for source in read_meta(meta)])
-    dataset = SFTDataset(mixture, tiny_processor(dynamic=True, max_tiles=6))
-    assert [len(dataset[index]["pixel_values"]) for index in range(2)] == [2, 6]
-
-
-def test_rows_with_one_several_and_no_pictures_make_one_batch(tmp_path):
-    rows = color_rows(tmp_path, 2)
-    several = make_row("<image>\n<image>\nSame?", "no", image=["0.png", "1.png"])
-    dataset = make_dataset(write_meta(tmp_path, [rows[0], several, make_row("Hello", "Hi there.")]))
-    collator = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank())
-    batch = collator([dataset[index] for index in range(3)])
-    lengths = [len(dataset[index]["input_ids"]) for index in range(3)]
-    assert batch["attention_mask"].sum(1).tolist() == lengths
-    assert batch["input_ids"].shape == batch["labels"].shape == (3, max(lengths))
-    assert batch["image_flags"].tolist() == [1, 1, 1]
-    assert len(batch["pixel_values"]) == 3
-
-
-def test_loss_reduction_weighs_the_samples_of_a_batch(meta: Path) -> None:
-    dataset = make_dataset(meta)
-    rows = [dataset[0], dataset[1]]
-    plain = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank())(list(rows))
-    weighed = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank(), "sample")(list(rows))
-    assert "loss_weight" not in plain
-    assert weighed["loss_weight"].masked_fill(weighed["labels"] == -100, 0).sum(1).tolist() == pytest.approx([1, 1])
-
-
-def test_a_batch_without_pictures_gets_a_blank_tile(tmp_path):
-    dataset = make_dataset(write_meta(tmp_path, [make_row("Hello", "Hi.")]))
-    batch = TrainingCollator(dataset.processor.pad_id, dataset.processor.tiler.blank())([dataset[0]])
-    assert torch.equal(batch["pixel_values"], dataset.processor.tiler.blank())
-    assert batch["image_flags"].tolist() == [0]
-
-
-def test_a_message_among_the_rows_becomes_the_batch(tmp_path):
-    dataset = make_dataset(write_meta(tmp_path, [make_row("Hello", "Hi."), make_row("<image>", "A.")]))
-    collator = TrainingCollator(0, dataset.processor.tiler.blank())
-    assert collator([dataset[0], dataset[1], "a later one"]) == {"error": dataset[1]}
-
-
-@pytest.mark.parametrize(
-    ("epochs", "max_steps", "steps"),
-    [(1, None, 3), (0.5, None, 2), (2, None, 5), (0.01, None, 1), (0.8, None, 2), (1, 7, 7)],
+from tests.tiny_run import (
+    BAD_ROWS,
+    build_here,
+    color_rows,
+    make_row,
+    mixed_rows,
+    split_samples,
+    write_arguments,
+    write_bad_files,
+    write_meta,
 )
-def test_the_number_of_steps_covers_the_passes(epochs, max_steps, steps, tmp_path):
-    meta = write_meta(tmp_path, [make_row("Q", "A")] * 10)
-    data = SFTDataModule(DataConfig(str(meta)), 4, 2, num_train_epochs=epochs, max_steps=max_steps)
-    assert data.num_steps == steps
+from train.counts import Counts
+from train.data import SFTDataModule, StepLoader
+
+WAYS: dict[str, dict[str, Any]] = {
+    "packed": {},
+    "packed tightly": {"data.max_packed_tokens": 260},
+    "padded": {"data.packing": "false", "per_device_batch_size": 4},
+    "padded one by one": {"data.packing": "false", "per_device_batch_size": 1},
+    "padded by length": {"data.packing": "false", "per_device_batch_size": 2, "data.group_by_length": "true"},
+}
+Samples = list[tuple[int, ...]]
 
 
-def test_options_of_the_run_reach_the_processor(checkpoint, meta):
-    data = make_module(checkpoint, meta, max_seq_length=99, dynamic_image_size=True, max_dynamic_patch=3)
-    assert data.processor is not None
-    assert (data.processor.max_length, data.processor.tiler.dynamic, data.processor.tiler.max_tiles) == (99, True, 3)
-    assert data.processor.template.name == "Hermes-2"
-    assert make_module(checkpoint, meta, template="internvl2_5").processor.template.name == "internvl2_5"
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty rows of every kind, one of them bad."""
+    folder = tmp_path_factory.mktemp("mixed")
+    write_bad_files(folder)
+    rows = mixed_rows(folder)
+    rows[7] = BAD_ROWS["a broken picture"].row
+    return write_meta(folder, rows, data_augment=True)
 
 
-def test_two_ranks_share_every_step(checkpoint, meta):
-    loaders = [make_module(checkpoint, meta, world=2, rank=rank, num_workers=0).train_dataloader() for rank in range(2)]
-    whole = make_module(checkpoint, meta, num_workers=0).train_dataloader()
-    assert [len(loader) for loader in (*loaders, whole)] == [5, 5, 10]
-    shared = [batch["input_ids"].tolist() for pair in zip(*loaders, strict=True) for batch in pair]
-    assert shared == [batch["input_ids"].tolist() for batch in whole]
+@pytest.fixture
+def make_data(checkpoint: Path, mixed: Path, tmp_path: Path) -> Any:
+    """Makes the data of six steps of eight samples, two and a half times through the rows."""
+
+    def make(*, world: int = 1, rank: int = 0, steps_done: int = 0, meta: Path = mixed, **options: Any) -> Any:
+        fixed = {"batch_size": 8, "max_steps": 6, "data.max_seq_length": 200, "data.max_num_frame": 8}
+        arguments = write_arguments(checkpoint, meta, tmp_path, **fixed | {"data.max_bad_share": 1} | options)
+        return build_here(arguments, world=world, rank=rank, steps_done=steps_done)
+
+    return make
 
 
-def test_workers_give_the_batches_that_the_process_itself_would(checkpoint, meta):
-    alone, workers = (make_module(checkpoint, meta, num_workers=n).train_dataloader() for n in (0, 2))
-    for one, other in zip(alone, workers, strict=True):
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one)
+def read_steps(data: SFTDataModule, batches: Iterable[dict[str, Any]]) -> list[Samples]:
+    """The samples of every step, sorted."""
+    loader = data.train_dataloader()
+    steps: list[Samples] = []
+    for number, batch in enumerate(batches):
+        if number % loader.accumulation == 0:
+            steps.append([])
+        steps[-1] = sorted(steps[-1] + split_samples(batch))
+    return steps
 
 
-def test_the_loader_goes_on_behind_the_finished_steps(checkpoint, meta):
-    first = make_module(checkpoint, meta, num_workers=0)
-    assert first.state_dict() == {"steps_done": 3, "num_samples": 20, "batch_size": 4, "seed": 1}
-    batches = [batch["input_ids"].tolist() for batch in first.train_dataloader()]
-    second = make_module(checkpoint, meta, num_workers=0)
-    second.load_state_dict(first.state_dict())
-    assert [batch["input_ids"].tolist() for batch in second.train_dataloader()] == batches[6:]
+def all_steps(data: SFTDataModule) -> list[Samples]:
+    return read_steps(data, data.train_dataloader())
 
 
-@pytest.mark.parametrize("name", ["num_samples", "batch_size", "seed"])
-def test_a_checkpoint_of_other_data_is_refused(name, checkpoint, meta):
-    data = make_module(checkpoint, meta)
-    state = data.state_dict() | {name: 77}
-    with pytest.raises(InputError, match=rf"^resume: expected the data of the checkpoint \({name} 77\), got \d+; .*"):
+def assert_same_batches(one: Iterable[dict[str, Any]], other: Iterable[dict[str, Any]]) -> None:
+    for left, right in zip(one, other, strict=True):
+        assert left.keys() == right.keys()
+        assert left["found"] == right["found"]
+        assert all(torch.equal(left[name], right[name]) for name in left if name != "found")
+
+
+def test_counts_add_up_field_by_field():
+    parts = [Counts(0.5, 1, 2, 3, 4, 5, 6, 7), Counts(0.25, 10, 20, 30, 40, 50, 60, 70)]
+    total = Counts.from_tensor(Counts.add([part.to_tensor() for part in parts]))
+    assert total == Counts(0.75, 11, 22, 33, 44, 55, 66, 77)
+    assert Counts.from_tensor(Counts.add([])) == Counts()
+
+
+def test_counts_are_exact_beyond_what_a_float_holds():
+    big = Counts(tokens=2**40 + 1)
+    assert Counts.from_tensor(Counts.add([big.to_tensor(), Counts(tokens=2).to_tensor()])).tokens == 2**40 + 3
+
+
+def test_every_batch_has_the_counts_of_its_whole_step():
+    def make_batch(number: int) -> dict[str, Any]:
+        counts = Counts(weight=number / 2, samples=1, tokens=10 * number)
+        return {"input_ids": torch.tensor([[number]]), "counts": counts.to_tensor()}
+
+    loader: Any = [make_batch(number) for number in range(6)]
+    stepped = list(StepLoader(loader, 3))
+    assert len(StepLoader(loader, 3)) == 6
+    assert [int(batch["input_ids"]) for batch in stepped] == list(range(6))
+    totals = [Counts.from_tensor(batch["counts"]) for batch in stepped]
+    assert totals == [Counts(1.5, 3, 30)] * 3 + [Counts(6.0, 3, 120)] * 3
+
+
+def test_no_batch_is_read_before_its_step():
+    read = []
+
+    def batches() -> Iterable[dict[str, Tensor]]:
+        for number in range(4):
+            read.append(number)
+            yield {"counts": Counts().to_tensor()}
+
+    loader: Any = batches()
+    steps = iter(StepLoader(loader, 2))
+    next(steps)
+    next(steps)
+    assert read == [0, 1]
+    next(steps)
+    assert read == [0, 1, 2, 3]
+
+
+def test_a_step_takes_the_next_samples_of_one_sequence(make_data):
+    data = make_data()
+    order = [tuple(data.dataset[position].row["input_ids"].tolist()) for position in range(48)]
+    assert all_steps(data) == [sorted(order[begin : begin + 8]) for begin in range(0, 48, 8)]
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_samples_of_a_step_depend_neither_on_batches_nor_on_devices(way, world, make_data):
+    options = WAYS[way] | ({"per_device_batch_size": 2} if way == "padded" and world == 4 else {})
+    expected = all_steps(make_data())
+    shared: list[Samples] = [[] for _ in expected]
+    for rank in range(world):
+        for step, samples in enumerate(all_steps(make_data(world=world, rank=rank, **options))):
+            shared[step] = sorted(shared[step] + samples)
+    assert shared == expected
+
+
+def test_other_seeds_have_other_sequences(make_data):
+    one, other = all_steps(make_data(seed=1)), all_steps(make_data(seed=2))
+    assert one != other
+    assert sorted(sum(one[:5], [])) != sorted(sum(other[:5], []))  # rows of the third epoch
+
+
+@pytest.mark.parametrize("way", ["packed tightly", "padded"])
+def test_workers_give_the_batches_that_the_process_itself_would(way, make_data):
+    alone, *others = (make_data(**WAYS[way], **{"data.num_workers": count}) for count in (0, 1, 2))
+    expected = list(alone.train_dataloader())
+    assert any(batch["found"] for batch in expected)
+    for other in others:
+        assert_same_batches(expected, other.train_dataloader())
+
+
+@pytest.mark.parametrize("way", ["packed tightly", "padded one by one"])
+@pytest.mark.parametrize("steps_done", [0, 3, 6])
+def test_the_loader_goes_on_behind_the_finished_steps(steps_done, way, make_data):
+    data = make_data(steps_done=steps_done, **WAYS[way])
+    batches, accumulation = list(data.train_dataloader()), data.train_dataloader().accumulation
+    assert accumulation > 1
+    assert len(data.train_dataloader()) == len(batches) == 6 * accumulation
+    rest = make_data(**WAYS[way])
+    rest.load_state_dict(data.state_dict())
+    # Lightning counts the batches before as done.
+    assert len(rest.train_dataloader()) == len(batches)
+    assert_same_batches(rest.train_dataloader(), batches[steps_done * accumulation :])
+
+
+def test_a_run_goes_on_with_other_batches_where_its_samples_are_left(make_data):
+    state = make_data(steps_done=4).state_dict()
+    expected = all_steps(make_data())[4:]
+    for way in WAYS.values():
+        data = make_data(**way)
         data.load_state_dict(state)
+        assert all_steps(data) == expected
+
+
+def test_what_a_checkpoint_keeps_is_the_same_for_every_way_to_share_a_step(make_data):
+    states = [
+        make_data(world=2, steps_done=3, **way).state_dict() for way in WAYS.values() if way is not WAYS["packed"]
+    ]
+    assert states == [make_data(steps_done=3).state_dict()] * len(states)
+    assert {name: states[0][name] for name in ("steps_done", "batch_size", "seed")} == {
+        "steps_done": 3,
+        "batch_size": 8,
+        "seed": 42,
+    }
+
+
+def refuse(data: SFTDataModule, state: dict[str, Any], name: str) -> None:
+    with pytest.raises(InputError, match=rf"^resume: expected the data of the checkpoint \({name} ") as caught:
+        data.load_state_dict(state)
+    assert f"({name} {state[name]}), got {data.identity[name]}; restore it or start anew" in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert data.steps_done == 0
 
 
-def test_tiles_of_the_dataset_have_the_size_of_the_model(tmp_path):
-    dataset = make_dataset(write_meta(tmp_path, color_rows(tmp_path, 1)))
-    size = tiny_config().image_size
-    assert dataset[0]["pixel_values"].shape == (1, 3, size, size)
-    assert dataset[0]["pixel_values"].dtype == torch.uint8
+@pytest.mark.parametrize(("name", "option"), [("batch_size", {"batch_size": 4}), ("seed", {"seed": 7})])
+def test_a_checkpoint_of_another_sequence_is_refused(name, option, make_data):
+    # A run with another seed would also draw other random parts, so either name says it.
+    state = make_data().state_dict()
+    data = make_data(**option)
+    state["mixture"] = data.identity["mixture"]
+    refuse(data, state, name)
+
+
+def test_a_checkpoint_of_other_data_is_refused(make_data, tmp_path):
+    rows = color_rows(tmp_path / "data", 9)
+    state = make_data(meta=write_meta(tmp_path / "data", rows)).state_dict()
+    same = make_data(meta=write_meta(tmp_path / "data", rows))
+    same.load_state_dict(state)
+    others = [write_meta(tmp_path / "data", [*rows[:8], make_row("Another", "row")])]
+    refuse(make_data(meta=others[0]), state, "mixture")
+    for change in ({"repeat_time": 2}, {"data_augment": True}, {"max_dynamic_patch": 2}, {"subset": "random"}):
+        refuse(make_data(meta=write_meta(tmp_path / "data", rows, **change)), state, "mixture")
+
+
+def test_a_checkpoint_without_the_names_of_its_data_is_refused(make_data):
+    with pytest.raises(InputError, match=r"^resume: expected the data of the checkpoint \(mixture None\), got "):
+        make_data().load_state_dict({"steps_done": 3, "num_samples": 20, "batch_size": 8, "seed": 42})

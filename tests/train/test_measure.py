@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.tiny import tiny_picture, tiny_processor, tiny_tokenizer
+from internvl.frames import FrameSampling
+from tests.tiny import tiny_picture, tiny_processor
 from tests.tiny_run import make_row
 from train import measure
-from train.measure import Counter, Report, measure_pictures, measure_text
+from train.counter import Counter
+from train.measure import (
+    BROKEN,
+    ISOLATED,
+    VIDEO,
+    Report,
+    count_pictures,
+    measure_pictures,
+    measure_text,
+    scan_lines,
+)
 
 COUNTER = Counter.of(tiny_processor())
 
@@ -28,9 +40,13 @@ def write_rows(folder: Path, count: int) -> Path:
     return folder / "rows.jsonl"
 
 
+def measure_rows(path: Path, num_workers: int = 0) -> dict[str, np.ndarray]:
+    return measure_pictures(path, path.parent, num_workers, Report(None, 2))
+
+
 def measure_all(path: Path, num_workers: int, report: Report) -> dict[str, list[object]]:
     rows = measure_pictures(path, path.parent, num_workers, report)
-    text = measure_text(path, path.parent, rows, COUNTER, num_workers, report)
+    text = measure_text(path, path.parent, rows, COUNTER, FrameSampling(), num_workers, report)
     arrays = {**rows, **{f"text {name}": array for name, array in text.items()}}
     return {name: array.tolist() for name, array in arrays.items()}
 
@@ -68,20 +84,65 @@ def test_progress_ends_where_the_second_layer_is_up_to_date():
     assert told == [(10, 20), (20, 20)]
 
 
-def test_a_fingerprint_tells_tokenizers_and_templates_apart():
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_tokens(["another"])
-    others = [
-        Counter(tokenizer.backend_tokenizer.to_str(), COUNTER.template, COUNTER.context_id),
-        Counter(COUNTER.tokenizer, COUNTER.template.with_system("Other."), COUNTER.context_id),
-    ]
-    assert Counter.of(tiny_processor()).fingerprint == COUNTER.fingerprint
-    assert len({COUNTER.fingerprint, *(other.fingerprint for other in others)}) == 3
-
-
 def test_a_file_without_rows_has_empty_arrays(tmp_path):
     (tmp_path / "rows.jsonl").touch()
     rows = measure_pictures(tmp_path / "rows.jsonl", tmp_path, 0, Report(None, 2))
-    assert {len(array) for array in rows.values()} == {0}
+    assert {len(array) for name, array in rows.items() if name != "sha256"} == {0}
+    assert len(rows["sha256"]) == 32
     assert rows["sizes"].shape == (0, 2)
     assert rows["offsets"].dtype == np.int64
+
+
+def write_videos(folder: Path, lengths: list[int]) -> Path:
+    """A folder of frames per row, a picture behind them, and a folder that is not there."""
+    rows = []
+    for number, length in enumerate(lengths):
+        (folder / f"clip{number}").mkdir()
+        for frame in range(length):
+            (folder / f"clip{number}" / f"{frame}.png").touch()
+        rows.append(make_row("<video>\nWhat?", "A.", video=f"clip{number}"))
+    tiny_picture(folder, size=(80, 60))
+    rows.append(make_row("<image>\nWhat?", "A.", image="picture.png", isolated=True))
+    rows.append(make_row("<video>\nWhat?", "A.", video="lost"))
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "rows.jsonl"
+
+
+def test_a_video_is_one_entry_of_frames_and_rate(tmp_path):
+    rows = measure_rows(write_videos(tmp_path, [3, 50]))
+    assert rows["sizes"].tolist() == [[3, 1000], [50, 1000], [80, 60]]
+    assert rows["picture_ends"].tolist() == [1, 2, 3, 3]
+    assert rows["flags"].tolist() == [VIDEO, VIDEO, ISOLATED, VIDEO | BROKEN]
+    assert rows["error_rows"].tolist() == [3]
+
+
+def test_as_many_frames_count_as_the_sampling_takes(tmp_path):
+    path = write_videos(tmp_path, [3, 50, 50, 50, 50])
+    rows = measure_rows(path)
+    assert count_pictures(rows, FrameSampling()).tolist() == [3, 32, 32, 32, 32, 1, 0]
+    assert count_pictures(rows, FrameSampling(4, 4)).tolist() == [3, 4, 4, 4, 4, 1, 0]
+    drawn = count_pictures(rows, FrameSampling(8, 32, "rand"))
+    assert len(set(drawn[1:5].tolist())) > 1
+    assert 8 <= drawn[1:5].min() <= drawn[1:5].max() <= 32
+    assert count_pictures(rows, FrameSampling(8, 32, "rand")).tolist() == drawn.tolist()
+    text = [
+        measure_text(path, tmp_path, rows, COUNTER, FrameSampling(number, number), 0, Report(None, 2))["tokens"]
+        for number in (4, 5)
+    ]
+    # A frame more is a line more.
+    assert np.sign(text[1] - text[0]).tolist() == [0, 1, 1, 1, 1, 0, 0]
+
+
+def test_lines_are_found_and_hashed_in_one_reading(tmp_path):
+    content = b"\n{}\r\n  \n[1]\n\xff\x00 no text\nlast"
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    found = scan_lines(tmp_path / "rows.jsonl")
+    assert found.lines.tolist() == [2, 4, 5, 6]
+    assert [content[offset:].split(b"\n")[0] for offset in found.offsets] == [
+        b"{}\r",
+        b"[1]",
+        b"\xff\x00 no text",
+        b"last",
+    ]
+    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert bytes(measure_rows(tmp_path / "rows.jsonl")["sha256"]).hex() == found.sha256

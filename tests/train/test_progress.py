@@ -34,28 +34,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Standard error as a file."""
-    log = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", log)
-    return log
-
-
-def test_what_is_done_at_once_says_nothing(clock, log):
+def test_what_is_done_at_once_says_nothing(clock, capsys):
     with Progress("index of rows") as progress:
         for done in range(0, 1001, 10):
             clock.now += 0.1
             progress.update(done, 1000)
-    assert log.getvalue() == ""
+    assert capsys.readouterr().err == ""
 
 
-def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(clock, log):
+def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(clock, capsys):
     with Progress("index of rows") as progress:
         for done in range(0, 12_000_001, 1_000_000):
             progress.update(done, 12_000_000)
             clock.now += 7
-    assert log.getvalue().splitlines() == [
+    assert capsys.readouterr().err.splitlines() == [
         "index of rows: 3,000,000 of 12,000,000 rows, 21 s",
         "index of rows: 6,000,000 of 12,000,000 rows, 42 s",
         "index of rows: 9,000,000 of 12,000,000 rows, 63 s",
@@ -63,14 +55,14 @@ def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(clock, log):
     ]
 
 
-def test_the_end_follows_a_line_even_when_it_comes_soon(clock, log):
+def test_the_end_follows_a_line_even_when_it_comes_soon(clock, capsys):
     progress = Progress("plan")
     clock.now += 21
     progress.update(50, 100)
     clock.now += 1
     progress.update(60, 100)
     progress.update(100, 100)
-    assert log.getvalue().splitlines() == ["plan: 50 of 100 rows, 21 s", "plan: 100 of 100 rows, 22 s"]
+    assert capsys.readouterr().err.splitlines() == ["plan: 50 of 100 rows, 21 s", "plan: 100 of 100 rows, 22 s"]
 
 
 def test_a_terminal_gets_a_bar_that_is_closed(monkeypatch):
@@ -83,7 +75,7 @@ def test_a_terminal_gets_a_bar_that_is_closed(monkeypatch):
     assert (bar.n, bar.total) == (100, 100)
     assert bar.disable  # closed
     assert "index of rows" in terminal.getvalue()
-    assert "100/100 rows" in " ".join(terminal.getvalue().replace("[", " ").split())
+    assert "100/100" in terminal.getvalue()
 
 
 def test_a_terminal_without_news_shows_no_bar(monkeypatch):
@@ -94,7 +86,7 @@ def test_a_terminal_without_news_shows_no_bar(monkeypatch):
     assert terminal.getvalue() == ""
 
 
-def test_errors_pass(clock, log):
+def test_errors_pass(clock):
     with pytest.raises(KeyboardInterrupt), Progress("index of rows") as progress:
         progress.update(1, 2)
         raise KeyboardInterrupt
