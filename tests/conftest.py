@@ -18,8 +18,10 @@ from tests.golden_families import GOLDEN_DIR
 IMPLEMENTED = pytest.StashKey[frozenset[str]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden-dir", metavar="DIR", help="folder with golden families; default: tests/golden")
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    # An installed package brings the option along, so that its value may be any folder.
+    if not any(getattr(plugin, "OPTION", None) == "--golden-dir" for plugin in pluginmanager.get_plugins()):
+        parser.addoption("--golden-dir", metavar="DIR", help="folder with golden families; default: tests/golden")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,7 +38,7 @@ LIGHT = [
     in {
         f"internvl/{name}.py"
         for name in (
-            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder"),
+            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "golden_option"),
             *("video", "frames", "gif", "movie", "repetition", "shares"),
         )
     }

@@ -65,6 +65,35 @@ def test_work_is_even_over_the_packs_of_a_group(model):
     assert work.max() / work.mean() < 1.02
 
 
+@pytest.mark.parametrize("num_packs", [2, 8, 64, 192])
+def test_work_and_tokens_are_even_at_once(num_packs):
+    # As deep as 8 billion parameters, where neither size follows from the other.
+    cost = CostModel(per_token=14.1e9, per_square=200_704, per_tile=0.75e12)
+    tokens, tiles = draw(16 * num_packs * 4, seed=num_packs)
+    groups = np.repeat(np.arange(4), 16 * num_packs)
+    packs = pack_groups(tokens, tiles, groups, num_packs, PackBudget(16_384, 200), cost)
+    assert packs.min() >= 0
+    for sizes in (tokens, cost.of(tokens, tiles)):
+        held = sums(packs, sizes, 4 * num_packs).reshape(4, -1)
+        assert (held.max(axis=1) / held.mean(axis=1)).max() < 1.03
+
+
+def test_one_long_sample_among_short_ones_has_a_pack_to_itself():
+    tokens = np.array([2000, *[10] * 63])
+    packs = pack_groups(tokens, tokens * 0, np.zeros(64, int), 4, PackBudget(2048, 1), CostModel(1.0, 1e-3))
+    assert (packs == packs[0]).sum() == 1
+    assert np.bincount(packs)[np.arange(4) != packs[0]].tolist() == [21, 21, 21]
+
+
+def test_packs_are_a_function_of_the_samples():
+    tokens, tiles = draw(600)
+    groups = np.repeat([0, 1], 300)
+    first = pack_groups(tokens, tiles, groups, 24, PackBudget(8192, 48), COST)
+    assert np.array_equal(pack_groups(tokens, tiles, groups, 24, PackBudget(8192, 48), COST), first)
+    small = tokens.astype(np.int16), tiles.astype(np.uint8)
+    assert np.array_equal(pack_groups(*small, groups, 24, PackBudget(8192, 48), COST), first)
+
+
 def test_a_scarce_budget_is_filled_whatever_the_cost_says():
     random = np.random.default_rng(1)
     tokens, tiles = random.integers(1, 20, 2000), random.integers(0, 8, 2000)

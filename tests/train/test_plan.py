@@ -211,7 +211,7 @@ def test_a_truncated_file_is_refused(tmp_path, name, kept):
     plan.save(tmp_path)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[:kept])
-    with pytest.raises(InputError, match="expected a whole plan, got .*; delete the folder and the plan is made anew"):
+    with pytest.raises(InputError, match=r"expected a whole plan, got .*; delete the folder and the plan is made anew"):
         Plan.open(tmp_path, plan.fingerprint)
 
 

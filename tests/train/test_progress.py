@@ -84,9 +84,3 @@ def test_a_terminal_without_news_shows_no_bar(monkeypatch):
     with Progress("index of rows"):
         pass
     assert terminal.getvalue() == ""
-
-
-def test_errors_pass(clock):
-    with pytest.raises(KeyboardInterrupt), Progress("index of rows") as progress:
-        progress.update(1, 2)
-        raise KeyboardInterrupt

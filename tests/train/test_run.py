@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -16,15 +17,12 @@ from internvl.model import InternVLChatModel, load_model
 from internvl.processor import InternVLProcessor
 from tests.tiny_run import (
     COLORS,
-    color_rows,
-    make_row,
     read_scalars,
     read_weights,
     run_here,
     train_here,
     without_gpu,
     write_arguments,
-    write_meta,
 )
 from train.config import FinetuneConfig, parse
 from train.run import fit
@@ -67,15 +65,29 @@ def test_a_trained_model_answers_from_the_picture(checkpoint, meta, tmp_path):
 
 def test_a_run_says_what_it_is_about(finished_run):
     text = finished_run.output.splitlines()
-    assert text[0] == "data: 20 rows: rows (20)"
-    assert text[1] == "batch: 4 = 4 per device x 1 devices x 1 forward passes; 30 steps"
-    assert text[2] == f"run folder: {finished_run.folder}"
+    assert text[0] == "data: rows: 20 samples per epoch of 20 rows"
+    assert re.fullmatch(
+        r"batch: 4 samples in 1 packs = 1 devices x 1 forward passes; packs of \d+ tokens on average, at most 8,192 "
+        r"tokens and 48 tiles",
+        text[1],
+    )
+    assert text[2] == "steps: 30, 6.00 epochs"
+    assert text[3] == f"run folder: {finished_run.folder}"
     assert text[-1] == f"exported: {finished_run.folder}/export"
 
 
 def test_the_run_folder_holds_everything(finished_run):
     folder = finished_run.folder
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml", "export", "tensorboard"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bad_samples.jsonl",
+        "checkpoints",
+        "config.yaml",
+        "export",
+        "manifest.json",
+        "plan",
+        "tensorboard",
+    ]
+    assert (folder / "bad_samples.jsonl").read_text() == ""
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
         "last.ckpt",
         "step-10.ckpt",
@@ -103,18 +115,26 @@ def test_tensorboard_holds_loss_learning_rate_gradient_norm_and_speed(finished_r
         "speed/samples_per_second",
         "speed/tokens_per_second",
         "speed/tiles_per_second",
+        "data/bad_samples",
+        "data/cut_samples",
     }
+    assert set(curves["data/bad_samples"].values()) == set(curves["data/cut_samples"].values()) == {0.0}
     assert all(list(curve) == list(range(30)) for curve in curves.values())
     assert list(curves["train/loss"].values()) == pytest.approx(losses(finished_run.output), abs=1e-4)
     # The learning rate alone begins at zero.
-    assert all(value > 0 for name in set(curves) - {"epoch"} for value in list(curves[name].values())[1:])
+    assert all(
+        value > 0
+        for name in curves
+        if "/bad_" not in name and "/cut_" not in name
+        for value in list(curves[name].values())[1:]
+    )
     assert curves["train/learning_rate"][0] == 0.0
     assert curves["train/learning_rate"][1] == pytest.approx(3e-3)
 
 
 def test_points_are_as_far_apart_as_asked(checkpoint, meta, tmp_path):
     output = train_here(write_arguments(checkpoint, meta, tmp_path, max_steps=8, log_steps=3))
-    assert [line.split("  ")[0] for line in output.splitlines()[3:-1]] == ["step 3/8", "step 6/8", "step 8/8"]
+    assert [line.split("  ")[0] for line in output.splitlines()[4:-1]] == ["step 3/8", "step 6/8", "step 8/8"]
     curves = read_scalars(tmp_path)
     assert list(curves["train/loss"]) == list(curves["speed/tokens_per_second"]) == [2, 5]
 
@@ -137,31 +157,10 @@ def test_the_exported_model_is_the_trained_one(checkpoint, finished_run):
         assert torch.equal(step["state_dict"][f"model.{name}"], value)
 
 
-def test_rows_with_no_one_and_several_pictures_are_trained_together(checkpoint, tmp_path):
-    rows = color_rows(tmp_path / "data", 4)
-    pair = ["0.png", "1.png"]
-    mixed = [
-        rows[0],
-        make_row("What color is 3?", "red"),
-        make_row("<image>\n<image>\nWhat color?", "blue", image=pair),
-        make_row("Is <image> or <image> red?", "black", image=pair),
-    ]
-    meta = write_meta(tmp_path / "data", mixed)
-    output = train_here(write_arguments(checkpoint, meta, tmp_path / "run", per_device_batch_size=1, max_steps=15))
-    curve = losses(output)
-    assert curve[-1] < curve[0]
-
-
-def test_accumulated_forward_passes_give_the_step_of_the_whole_batch(checkpoint, meta, tmp_path):
-    curves = []
-    for per_device in (4, 2, 1):
-        folder = tmp_path / str(per_device)
-        output = train_here(write_arguments(checkpoint, meta, folder, per_device_batch_size=per_device, max_steps=5))
-        assert f"{per_device} per device x 1 devices x {4 // per_device} forward passes; 5 steps" in output
-        curves.append(list(read_scalars(folder)["train/gradient_norm"].values()))
-    assert len(curves[0]) == 5
-    assert curves[1] == pytest.approx(curves[0], rel=1e-3)
-    assert curves[2] == pytest.approx(curves[0], rel=1e-3)
+def test_a_padded_run_says_what_its_batches_are(checkpoint, meta, tmp_path):
+    options = {"data.packing": "false", "per_device_batch_size": 2, "max_steps": 1}
+    output = train_here(write_arguments(checkpoint, meta, tmp_path, **options))
+    assert "\nbatch: 4 samples = 2 per device x 1 devices x 2 forward passes\nsteps: 1, 0.20 epochs\n" in output
 
 
 def test_parameters_of_two_groups_have_one_learning_rate(checkpoint, meta, tmp_path):
@@ -191,13 +190,20 @@ def test_a_good_run_warns_of_nothing(checkpoint, meta, tmp_path):
     assert [str(warning.message) for warning in caught if "lightning" in warning.filename] == []
 
 
-def test_a_batch_that_the_devices_do_not_divide_is_refused(checkpoint, meta, tmp_path):
-    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", batch_size=128, devices=3))
+@pytest.mark.parametrize(
+    ("packing", "size", "message"),
+    [
+        ("false", 128, "batch_size: expected a multiple of 4 per device x 3 devices, got 128; use 120"),
+        ("true", 2, "batch_size: expected at least one sample per device, got 2 for 3 devices; raise it to 3"),
+    ],
+)
+def test_a_batch_that_the_devices_do_not_divide_is_refused(packing, size, message, checkpoint, meta, tmp_path):
+    options = {"batch_size": size, "devices": 3, "data.packing": packing}
+    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **options))
     assert done.code == 2
-    assert done.errors.startswith(
-        "error: batch_size: expected a multiple of 4 per device x 3 devices, got 128; use 120"
-    )
-    assert not (tmp_path / "run").exists()
+    assert done.errors.startswith(f"error: {message}")
+    assert done.errors.count("\n") == 1
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_more_devices_than_there_are_is_refused(tmp_path, monkeypatch):
