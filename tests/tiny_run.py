@@ -68,6 +68,23 @@ class Done:
     errors: str
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run that ended well.
+
+    Attributes:
+        folder: its run folder.
+        arguments: its command line.
+        output: what it printed.
+        meta: what it was trained on.
+    """
+
+    folder: Path
+    arguments: list[str]
+    output: str
+    meta: Path
+
+
 def write_tiny_scratch(folder: Path, **keys: Any) -> Path:
     """An untrained checkpoint whose tokenizer has one token for every color."""
     keys = {"vision": VISION, "language": LANGUAGE, **keys}

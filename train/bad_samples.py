@@ -55,7 +55,7 @@ class BadSampleLog:
             if end < len(whole):
                 with self.path.open("r+b") as file:
                     file.truncate(end)
-            for line in whole[:end].decode().splitlines():
+            for line in whole[:end].splitlines():
                 found = json.loads(line)
                 self.known.add((found["file"], found["line"]))
 
@@ -64,7 +64,7 @@ class BadSampleLog:
 
     def add(self, samples: Iterable[BadSample]) -> None:
         """Append those that are not in the file yet."""
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             for sample in samples:
                 if (sample.file, sample.line) not in self.known:
                     self.known.add((sample.file, sample.line))

@@ -50,7 +50,6 @@ def write_layer(folder: Path, fingerprint: str, arrays: Mapping[str, Array]) -> 
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="writing-", dir=folder.parent) as name:
             draft = Path(name)
-            draft.chmod(0o755)  # temporary folders keep others out, who may train on the same data
             _write_arrays(draft, fingerprint, arrays)
             if open_layer(folder, fingerprint, tuple(arrays)) is None:  # else another process was faster
                 shutil.rmtree(folder, ignore_errors=True)

@@ -86,7 +86,7 @@ def measure_chunk_pictures(chunk: Chunk) -> MeasuredPictures:
                 found = [(info.num_frames, round(info.fps * 1000))]
             else:
                 found = [_read_size(picture) for picture in chat.images]
-        except InputError as error:
+        except (InputError, OSError) as error:
             flags[position] |= BROKEN
             problems.append((position, str(error).removeprefix(f"{source}: ")))
             continue

@@ -120,11 +120,11 @@ def _read_entry(path: Path, name: str, entry: Any) -> Source:
         name=name,
         root=Path(entry.get("root", "")),
         annotation=annotation,
-        repeat_time=float(entry.get("repeat_time", 1)),
+        repeat_time=float(entry.get("repeat_time") or 1),
         weight=entry.get("weight"),
-        subset=entry.get("subset", "first"),
+        subset=entry.get("subset") or "first",
         max_tiles=entry.get("max_dynamic_patch"),
-        augment=bool(entry.get("data_augment", False)),
+        augment=bool(entry.get("data_augment")),
         seed=entry.get("seed"),
         sha256=entry.get("sha256"),
     )
@@ -211,22 +211,17 @@ class Mixture:
         for source, file in zip(sources, files, strict=True):
             _check_file(source, file)
         self.is_weighted = resample or sources[0].weight is not None
-        self.weights = [source.weight or sqrt(len(file)) for source, file in zip(sources, files, strict=True)]
-        self.draws = self._count_draws()
+        counts = [int(len(file) * source.repeat_time) for source, file in zip(sources, files, strict=True)]
+        self.weights = [source.weight or sqrt(count) for source, count in zip(sources, counts, strict=True)]
+        self.draws = _share(sum(counts), self.weights) if self.is_weighted else counts
         self.ends = np.cumsum(self.draws)
         if self.ends[-1] == 0:
             raise InputError("data: expected at least one row, got none; raise `repeat_time` or add data")
         self.refused = [limits.refuse(part) for part in lengths]
         self.seeds = [seed if source.seed is None else source.seed for source in sources]
-        self.shuffles = [
-            Shuffle(len(file), derive_seed(own, number)) if self.is_weighted or source.subset == "random" else None
-            for number, (source, file, own) in enumerate(zip(sources, files, self.seeds, strict=True))
-        ]
         # How many different rows an epoch can take of each entry; those of a fraction stay the same.
-        self.distinct = [
-            len(file) if self.is_weighted else min(len(file), count)
-            for file, count in zip(files, self.draws, strict=True)
-        ]
+        self.distinct = [min(len(file), count) for file, count in zip(files, counts, strict=True)]
+        self.shuffles = [self._shuffle(place) for place in range(len(sources))]
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -240,7 +235,7 @@ class Mixture:
             chosen = places == place
             # Weighted entries go on where the epoch before ended, so that in time all rows have their turn.
             begin = epochs[chosen] * self.draws[place] if self.is_weighted else 0
-            turns[chosen] = (begin + inside[chosen]) % len(self.files[place])
+            turns[chosen] = (begin + inside[chosen]) % self.distinct[place]
             rows[chosen] = self._row_at(place, turns[chosen])
         return places, rows, turns
 
@@ -295,9 +290,10 @@ class Mixture:
             if not len(refused):
                 continue
             shuffle = self.shuffles[place]
-            turns = refused if shuffle is None else shuffle.find(refused)
+            rows = refused if shuffle is None else refused[refused < shuffle.size]
+            turns = rows if shuffle is None else shuffle.find(rows)
             drawn = turns < self.distinct[place]
-            rows, turns = refused[drawn], turns[drawn]
+            rows, turns = rows[drawn], turns[drawn]
             substitutes, _ = self._pass_over(place, rows, turns)
             known = {error.row: error.reason for error in file.errors()}
             for row, other in zip(rows.tolist(), substitutes.tolist(), strict=True):
@@ -309,15 +305,12 @@ class Mixture:
         shares = zip(self.refused, self.draws, self.files, strict=True)
         return round(sum(len(refused) * count / len(file) for refused, count, file in shares))
 
-    def _count_draws(self) -> list[int]:
-        sizes = [len(file) for file in self.files]
-        counts = [int(size * source.repeat_time) for size, source in zip(sizes, self.sources, strict=True)]
-        if not self.is_weighted:
-            return counts
-        # Whole numbers whose sum is that of the rows, with no share off by more than one.
-        shares = [sum(counts) * part / sum(self.weights) for part in accumulate(self.weights)]
-        whole = np.rint(shares).astype(int)
-        return [int(count) for count in np.diff(whole, prepend=0)]
+    def _shuffle(self, place: int) -> Shuffle | None:
+        """The order in which the rows of an entry have their turn; None for that of the file."""
+        seed = derive_seed(self.seeds[place], place)
+        if self.sources[place].subset == "random":
+            return Shuffle(len(self.files[place]), seed)
+        return Shuffle(self.distinct[place], seed) if self.is_weighted else None
 
     def _row_at(self, place: int, turns: Numbers) -> Numbers:
         shuffle = self.shuffles[place]
@@ -342,10 +335,16 @@ class Mixture:
         )
 
 
+def _share(total: int, weights: Sequence[float]) -> list[int]:
+    """Whole numbers with this sum in proportion to the weights, none off by more than one."""
+    whole = np.rint([total * part / sum(weights) for part in accumulate(weights)]).astype(int)
+    return [int(count) for count in np.diff(whole, prepend=0)]
+
+
 def _check_file(source: Source, file: FileIndex) -> None:
     if not len(file):
         raise InputError(f"{source.annotation}: expected at least one row, got an empty file; remove its entry")
-    if source.sha256 is not None and source.sha256 != file.sha256:
+    if source.sha256 is not None and source.sha256.lower() != file.sha256:
         raise InputError(
             f"{source.annotation}: expected the file with the SHA-256 {source.sha256[:12]}..., got {file.sha256[:12]}"
             "...; restore that file, or remove `sha256` to take this one"

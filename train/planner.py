@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ def plan_run(measure: Measure, num_steps: int, batch_size: int, world: int, how:
             f"batch_size: expected at least one sample per device, got {batch_size} for {world} devices; raise it to "
             f"{world} or use fewer devices"
         )
-    for passes in range(_find_passes(measure, num_steps, batch_size, world, how), batch_size // world + 1):
+    most = -(-batch_size // world)
+    for passes in range(_find_passes(measure, num_steps, batch_size, world, how), most + 1):
         found = _pack(measure, num_steps, batch_size, passes * world, how)
         if found is not None:
             return Plan(*found, name)
@@ -87,6 +89,10 @@ def make_fingerprint(measure: Measure, num_steps: int, batch_size: int, world: i
         for sizes in measure(_positions(steps, batch_size)):
             digest.update(sizes.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def _choose_type(batch_size: int) -> type[np.unsignedinteger[Any]]:
+    return np.uint16 if batch_size < 1 << 16 else np.uint32
 
 
 def _positions(steps: range, batch_size: int) -> Numbers:
@@ -113,17 +119,18 @@ def _find_passes(measure: Measure, num_steps: int, batch_size: int, world: int, 
     how.budget.check(tokens, tiles)
     groups = np.repeat(np.arange(len(fullest)), batch_size)
     least = max(1, int(np.ceil(loads.max() / world)))
-    for passes in range(least, batch_size // world):
+    limit = -(-batch_size // world)
+    for passes in range(least, limit):
         if pack_groups(tokens, tiles, groups, passes * world, how.budget, how.cost).min() >= 0:
             return passes
-    return batch_size // world
+    return limit
 
 
 def _pack(
     measure: Measure, num_steps: int, batch_size: int, num_packs: int, how: Packing
 ) -> tuple[Numbers, Numbers] | None:
     """Places and sizes of all steps, or None where one of them has no room."""
-    places = np.empty((num_steps, batch_size), np.uint16 if batch_size <= 1 << 16 else np.uint32)
+    places = np.empty((num_steps, batch_size), _choose_type(batch_size))
     sizes = np.empty((num_steps, num_packs), places.dtype)
     for steps in _cut(num_steps, batch_size):
         tokens, tiles = measure(_positions(steps, batch_size))
@@ -155,7 +162,7 @@ def _pad(measure: Measure, num_steps: int, batch_size: int, world: int, how: Pad
             f"batch_size: expected a multiple of {how.rows} per device x {world} devices, got {batch_size}; "
             f"use {choices}"
         )
-    dtype = np.uint16 if batch_size <= 1 << 16 else np.uint32
+    dtype = _choose_type(batch_size)
     places = np.broadcast_to(np.arange(batch_size, dtype=dtype), (num_steps, batch_size))
     if how.by_length:
         places = places.copy()

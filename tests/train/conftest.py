@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.tiny_run import color_rows, train_here, write_arguments, write_meta, write_tiny_scratch
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """A run that ended well.
-
-    Attributes:
-        folder: its run folder.
-        arguments: its command line.
-        output: what it printed.
-        meta: what it was trained on.
-    """
-
-    folder: Path
-    arguments: list[str]
-    output: str
-    meta: Path
+from tests.tiny_run import FinishedRun, color_rows, train_here, write_arguments, write_meta, write_tiny_scratch
 
 
 @pytest.fixture(scope="session")

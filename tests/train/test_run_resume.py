@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.tiny_run import read_scalars, read_weights, run_here, start_process, train_here, write_arguments
+from tests.tiny_run import (
+    FinishedRun,
+    mixed_rows,
+    read_scalars,
+    read_weights,
+    record_samples,
+    run_here,
+    train_here,
+    write_arguments,
+    write_meta,
+)
 from train.run import _find_checkpoint
 
 # Lightning notices that the folder or the interval of the checkpoint is another one; here they are on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:Be aware that when using `ckpt_path`")
+
+Steps = dict[int, list[tuple[int, ...]]]
 
 
 def steps(output: str) -> list[int]:
@@ -56,38 +66,49 @@ def test_a_stopped_run_ends_with_the_weights_of_an_undisturbed_one(step, finishe
     assert rest == {number: whole[number] for number in range(step, 30)}
 
 
-def test_a_run_that_goes_on_with_other_forward_passes_sees_the_samples_that_are_left(finished_run, tmp_path):
-    folder = stop_after(finished_run.folder, 10, tmp_path / "run")
-    go_on(finished_run, folder, per_device_batch_size=2, max_steps=30, save_steps=15)
-    # From here on with four times as many samples per pass as needed for a step of one.
-    for pace in (1, 4):
-        again = stop_after(folder, 15, tmp_path / str(pace))
-        output = go_on(finished_run, again, per_device_batch_size=pace)
-        assert steps(output) == list(range(16, 31))
-        whole, rest = (read_scalars(path)["train/gradient_norm"] for path in (finished_run.folder, again))
-        assert list(rest) == list(range(15, 30))
-        assert list(rest.values()) == pytest.approx([whole[number] for number in rest], rel=2e-2)
+@pytest.fixture(scope="module")
+def mixed_run(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinishedRun, Steps]:
+    """Twelve steps of eight rows of every kind, with a checkpoint every four, and their samples."""
+    folder = tmp_path_factory.mktemp("mixed")
+    meta = write_meta(folder, mixed_rows(folder), data_augment=True)
+    options = {"batch_size": 8, "max_steps": 12, "save_steps": 4, "save_total_limit": 9, "data.max_seq_length": 200}
+    arguments = write_arguments(checkpoint, meta, folder / "run", **options)
+    with record_samples() as seen:
+        output = train_here(arguments)
+    return FinishedRun(folder / "run", arguments, output, meta), dict(seen)
 
 
-@pytest.mark.slow
-def test_a_killed_process_goes_on_where_its_last_checkpoint_was(checkpoint, meta, tmp_path):
-    options = {"max_steps": 60, "save_steps": 4}
-    killed = write_arguments(checkpoint, meta, tmp_path / "killed", **options)
-    with start_process(*killed) as process:
-        for line in process.stdout:
-            if line.startswith("step 11/"):
-                os.kill(process.pid, signal.SIGKILL)
-                break
-        process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "export").exists()
-    output = train_here(killed)
-    begin = steps(output)[0]
-    assert 9 <= begin < 60
-    assert begin % 4 == 1
-    assert steps(output) == list(range(begin, 61))
-    train_here(write_arguments(checkpoint, meta, tmp_path / "whole", **options))
-    assert_same_weights(tmp_path / "killed", tmp_path / "whole")
+OTHER_BATCHES = {
+    "workers": {"data.num_workers": 2},
+    "more packs": {"data.max_packed_tokens": 260, "data.max_packed_tiles": 32},
+    "padding": {"data.packing": "false", "per_device_batch_size": 2},
+    "padding by length": {"data.packing": "false", "per_device_batch_size": 4, "data.group_by_length": "true"},
+}
+
+
+@pytest.mark.parametrize("step", [4, 8])
+@pytest.mark.parametrize("way", OTHER_BATCHES)
+def test_a_run_goes_on_with_other_batches_and_the_samples_that_are_left(way, step, mixed_run, tmp_path):
+    run, samples = mixed_run
+    folder = stop_after(run.folder, step, tmp_path / "run")
+    with record_samples() as seen:
+        output = go_on(run, folder, **OTHER_BATCHES[way])
+    assert steps(output) == list(range(step + 1, 13))
+    assert seen == {number: samples[number] for number in range(step, 12)}
+    whole, rest = (read_scalars(path)["train/loss"] for path in (run.folder, folder))
+    assert rest == pytest.approx({number: whole[number] for number in range(step, 12)}, rel=1e-5)
+
+
+def test_a_run_that_went_on_with_padding_goes_on_with_packs_again(mixed_run, tmp_path):
+    run, samples = mixed_run
+    padded = stop_after(run.folder, 4, tmp_path / "padded")
+    go_on(run, padded, **OTHER_BATCHES["padding"])
+    folder = stop_after(padded, 8, tmp_path / "packed")
+    with record_samples() as seen:
+        assert steps(go_on(run, folder)) == [9, 10, 11, 12]
+    assert seen == {number: samples[number] for number in range(8, 12)}
+    whole, rest = (read_scalars(path)["train/loss"] for path in (run.folder, folder))
+    assert rest == pytest.approx({number: whole[number] for number in range(8, 12)}, rel=1e-5)
 
 
 def test_a_run_that_was_stopped_before_its_export_still_exports(finished_run, tmp_path):
@@ -122,13 +143,16 @@ def test_overwrite_begins_anew(checkpoint, meta, tmp_path):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--seed=1", r"\(seed 42\), got 1;"),
+        ("--seed=1", r"\(mixture [0-9a-f]{16}\), got [0-9a-f]{16};"),
         ("--batch_size=8", r"\(batch_size 4\), got 8;"),
+        ("--data.meta_path={folder}/other.json", r"\(mixture [0-9a-f]{16}\), got [0-9a-f]{16};"),
     ],
 )
 def test_a_run_does_not_go_on_with_another_order(option, message, finished_run, tmp_path):
     folder = stop_after(finished_run.folder, 10, tmp_path / "run")
-    done = run_here([*finished_run.arguments, f"--output_dir={folder}", option])
+    rows = (finished_run.meta.parent / "rows.jsonl").read_text().replace("picture 7?", "picture 8?")
+    write_meta(tmp_path, rows, "other", root=str(finished_run.meta.parent))
+    done = run_here([*finished_run.arguments, f"--output_dir={folder}", option.format(folder=tmp_path)])
     assert done.code == 2
     assert re.match(rf"error: resume: expected the data of the checkpoint {message} restore it or start", done.errors)
     assert done.errors.count("\n") == 1
