@@ -39,8 +39,8 @@ class Counts:
 
     @classmethod
     def from_tensor(cls, values: Tensor) -> Counts:
-        """The sums of `to_tensor`."""
-        return cls(*values.tolist())
+        """The sums of `to_tensor`, or of the whole numbers with the same bits."""
+        return cls(*values.view(torch.float64).tolist())
 
     @classmethod
     def add(cls, parts: Sequence[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from internvl.errors import InputError
@@ -38,7 +39,15 @@ class StepLoader:
         batches = iter(self.loader)
         while step := list(islice(batches, self.accumulation)):
             counts = Counts.add([batch.pop("counts") for batch in step])
-            yield from ({**batch, "counts": counts} for batch in step)
+            yield from ({**batch, **_as_bits(batch, counts)} for batch in step)
+
+
+def _as_bits(batch: dict[str, Any], counts: Tensor) -> dict[str, Tensor]:
+    """Weights and counts as whole numbers with the same bits, which `SFTModule.training_step` takes back.
+
+    Lightning rounds every real number of a batch to the precision of the model, and these must stay what they are.
+    """
+    return {"loss_weight": batch["loss_weight"].view(torch.int32), "counts": counts.view(torch.int64)}
 
 
 class SFTDataModule(L.LightningDataModule):

@@ -83,12 +83,13 @@ class SFTModule(L.LightningModule):
         """The batch's part of the step's loss: a weighted mean over all learned tokens of the step, on all ranks."""
         passes = self.trainer.accumulate_grad_batches
         if batch_idx % passes == 0:
-            counts = self.trainer.strategy.reduce(batch["counts"].clone(), reduce_op="sum")
+            counts = self.trainer.strategy.reduce(batch["counts"].view(torch.float64).clone(), reduce_op="sum")
             self.counts = Counts.from_tensor(counts)
             self.parts.clear()
         inputs = {name: value for name, value in batch.items() if name not in ("counts", "found")}
+        inputs["loss_weight"] = inputs["loss_weight"].view(torch.float32)
         # A step without any label has the loss 0, and the same graph as every other.
-        total = torch.tensor(max(self.counts.weight, 1e-6), device=self.device)
+        total = torch.tensor(max(self.counts.weight, 1e-6), dtype=torch.float32, device=self.device)
         loss = self.model(**inputs, total_weight=total, all_logits=False).loss
         self.parts.append(loss.detach())
         if (batch_idx + 1) % passes == 0:

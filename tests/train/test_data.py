@@ -95,7 +95,8 @@ def test_counts_are_exact_beyond_what_a_float_holds():
 def test_every_batch_has_the_counts_of_its_whole_step():
     def make_batch(number: int) -> dict[str, Any]:
         counts = Counts(weight=number / 2, samples=1, tokens=10 * number)
-        return {"input_ids": torch.tensor([[number]]), "counts": counts.to_tensor()}
+        weights = torch.full((1, 1), number / 2)
+        return {"input_ids": torch.tensor([[number]]), "loss_weight": weights, "counts": counts.to_tensor()}
 
     loader: Any = [make_batch(number) for number in range(6)]
     stepped = list(StepLoader(loader, 3))
@@ -103,6 +104,9 @@ def test_every_batch_has_the_counts_of_its_whole_step():
     assert [int(batch["input_ids"]) for batch in stepped] == list(range(6))
     totals = [Counts.from_tensor(batch["counts"]) for batch in stepped]
     assert totals == [Counts(1.5, 3, 30)] * 3 + [Counts(6.0, 3, 120)] * 3
+    # As whole numbers, which nobody rounds to the precision of a model.
+    assert {batch[name].is_floating_point() for batch in stepped for name in ("counts", "loss_weight")} == {False}
+    assert [float(batch["loss_weight"].view(torch.float32)) for batch in stepped] == [0, 0.5, 1, 1.5, 2, 2.5]
 
 
 def test_no_batch_is_read_before_its_step():
@@ -111,7 +115,7 @@ def test_no_batch_is_read_before_its_step():
     def batches() -> Iterable[dict[str, Tensor]]:
         for number in range(4):
             read.append(number)
-            yield {"counts": Counts().to_tensor()}
+            yield {"counts": Counts().to_tensor(), "loss_weight": torch.zeros(1, 1)}
 
     loader: Any = batches()
     steps = iter(StepLoader(loader, 2))
