@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+from internvl.workers import START_METHOD, end_with_parent
 
 Item = tuple[str, Any, str | None]
 """Sample id, prepared prompt, error."""
@@ -64,6 +65,6 @@ class BenchmarkDataModule(L.LightningDataModule):
             batch_size=self.batch_size,
             num_workers=workers,
             collate_fn=list,
-            # A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang.
-            multiprocessing_context="forkserver" if workers else None,
+            multiprocessing_context=START_METHOD if workers else None,
+            worker_init_fn=end_with_parent,
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from internvl.errors import InputError
+from internvl.workers import START_METHOD, end_with_parent
 from train.config import DataConfig
 from train.counts import Counts
 from train.dataset import SFTDataset, TrainingCollator
@@ -88,8 +89,8 @@ class SFTDataModule(L.LightningDataModule):
             ),
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
-            # A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang.
-            multiprocessing_context="forkserver" if workers else None,
+            multiprocessing_context=START_METHOD if workers else None,
+            worker_init_fn=end_with_parent,
             prefetch_factor=4 if workers else None,
         )
         return StepLoader(loader, order.accumulation)

@@ -26,6 +26,7 @@ from internvl.errors import InputError, MissingError
 from internvl.frames import FrameSampling, VideoInfo
 from internvl.shares import split_evenly
 from internvl.video import probe_video
+from internvl.workers import START_METHOD, end_with_parent
 from train.counter import Counter, StoredCounter, count_tokens, store_counter
 
 Array = npt.NDArray[Any]
@@ -301,8 +302,7 @@ def _run(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], num_workers
     if num_workers <= 0:
         yield from (work(*task) for task in tasks)
         return
-    # A plain fork copies the locks of threads that are not copied and may hang.
-    pool = ProcessPoolExecutor(num_workers, mp_context=get_context("forkserver"))
+    pool = ProcessPoolExecutor(num_workers, mp_context=get_context(START_METHOD), initializer=end_with_parent)
     try:
         yield from pool.map(work, *zip(*tasks, strict=True))
     finally:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +31,7 @@ def test_defaults_are_those_of_the_published_run():
     config = parse(NEEDED)
     assert config == FinetuneConfig(model=ModelConfig("some/model"), data=DataConfig("some/meta.json"))
     assert config.optim == OptimConfig(1e-5, 0.0, 0.03, 0.05, "all", (0.9, 0.999), 1e-8, 1.0)
+    assert (config.data.packing, config.data.loss_reduction, config.data.max_bad_share) == (True, "token", 0.01)
     assert (config.num_train_epochs, config.data.max_seq_length, config.data.num_workers) == (1, 2048, 2)
     assert (config.save_steps, config.save_total_limit, config.log_steps, config.seed) == (200, 1, 1, 42)
 
@@ -54,7 +53,7 @@ def test_a_mistyped_option_ends_the_program_with_one_line_and_code_2():
     done = run_process("--batchsize", "3")
     assert (done.code, done.output) == (2, "")
     assert done.errors == (
-        "error: option: expected a known name, got --batchsize; did you mean --batch_size or --per_device_batch_size?\n"
+        "error: option: expected a known name, got --batchsize; did you mean --batch_size or --data.resize?\n"
     )
 
 
@@ -85,6 +84,10 @@ def test_options_are_not_abbreviated():
     [
         (["--batch_size", "many"], '"batch_size": Expected a .*int.* Got value: many'),
         (["--optim.decay", "some"], r"\"optim.decay\": .*'all', 'matrices'.* Got value: some"),
+        (
+            ["--data.loss_reduction", "mean"],
+            r"\"data.loss_reduction\": .*'token', 'sample', 'square'.* Got value: mean",
+        ),
         (["--optim.betas", "[0.9]"], '"optim.betas": Expected a tuple with 2 elements'),
         (["--precision", "fp7"], '"precision": .*bf16-mixed.* fp7'),
         (["--devices", "two"], '"devices": .*auto.* two'),
@@ -108,15 +111,42 @@ def test_a_wrong_value_is_named_with_its_option(arguments, named):
         "log_steps",
         "num_train_epochs",
         "data.max_seq_length",
+        "data.max_packed_tiles",
     ],
 )
 def test_a_count_of_nothing_is_refused(name):
     refuse([f"--{name}", "0"], rf"^{name}: expected (at least 1|more than 0), got 0")
 
 
-def test_less_than_no_worker_is_refused():
-    assert parse([*NEEDED, "--data.num_workers", "0"]).data.num_workers == 0
-    refuse(["--data.num_workers", "-1"], r"^data\.num_workers: expected at least 0, got -1")
+@pytest.mark.parametrize("name", ["num_workers", "index_workers"])
+def test_less_than_no_worker_is_refused(name):
+    assert getattr(parse([*NEEDED, f"--data.{name}", "0"]).data, name) == 0
+    refuse([f"--data.{name}", "-1"], rf"^data\.{name}: expected at least 0, got -1; give a larger number$")
+
+
+@pytest.mark.parametrize("name", ["max_bad_share", "max_repetition"])
+def test_a_share_is_between_nothing_and_all(name):
+    for value in (0, 0.3, 1):
+        assert getattr(parse([*NEEDED, f"--data.{name}={value}"]).data, name) == value
+    for value in ("-0.1", "1.5", ".nan"):
+        refuse([f"--data.{name}={value}"], rf"^data\.{name}: expected a share from 0 to 1, got ")
+
+
+def test_a_pack_holds_the_longest_sample():
+    longest = ["--max_seq_length=4096"]
+    assert parse([*NEEDED, *longest, "--max_packed_tokens=4096"]).data.max_packed_tokens == 4096
+    message = r"^data\.max_packed_tokens: expected at least data\.max_seq_length \(4096\), got 4095; raise it, or lower"
+    refuse([*longest, "--max_packed_tokens=4095"], message)
+    # Padded batches have no such limit.
+    assert parse([*NEEDED, *longest, "--max_packed_tokens=9", "--data.packing=false"]).data.max_seq_length == 4096
+
+
+def test_grouping_by_length_is_for_padded_batches():
+    refuse(
+        ["--group_by_length=true"], r"^data\.group_by_length: expected false with data\.packing, got true; it groups"
+    )
+    config = parse([*NEEDED, "--group_by_length=true", "--use_packed_ds=false"])
+    assert (config.data.packing, config.data.group_by_length) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +166,14 @@ def test_a_missing_path_is_named(arguments, missing):
 def test_published_spellings_are_understood(join):
     config = parse([*join("--model_name_or_path", "a=b"), *join("--meta_path", "c")])
     assert (config.model.pretrained, config.data.meta_path) == ("a=b", "c")
+    words = [join("--num_images_expected", "24"), join("--use_packed_ds", "false"), join("--loss_reduction", "square")]
+    data = parse([*NEEDED, *(word for pair in words for word in pair), *join("--max_dynamic_patch", "3")]).data
+    assert (data.max_packed_tiles, data.packing, data.loss_reduction, data.max_dynamic_patch) == (
+        24,
+        False,
+        "square",
+        3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +204,6 @@ def test_options_win_over_the_recipe_and_the_recipe_over_defaults(tmp_path):
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_loads(recipe):
     config = parse(["--config", str(recipe)])
-    assert config.accumulation(1) >= 1
     assert config != FinetuneConfig(model=ModelConfig(config.model.pretrained), data=DataConfig(config.data.meta_path))
 
 
@@ -177,7 +214,21 @@ def test_there_are_recipes():
 def test_the_written_configuration_gives_the_equal_one(tmp_path):
     config = FinetuneConfig(
         model=ModelConfig("some/model", freeze_llm=True, drop_path_rate=0.4, conv_style="Hermes-2", attention="sdpa"),
-        data=DataConfig("some/meta.json", 128, dynamic_image_size=True, max_dynamic_patch=6, num_workers=0),
+        data=DataConfig(
+            "some/meta.json",
+            packing=False,
+            group_by_length=True,
+            max_seq_length=128,
+            dynamic_image_size=True,
+            max_dynamic_patch=6,
+            frame_sampling="fps1",
+            index_cache="some/folder",
+            index_workers=3,
+            loss_reduction="square",
+            max_bad_share=0.25,
+            max_repetition=0.4,
+            num_workers=0,
+        ),
         optim=OptimConfig(4e-5, betas=(0.8, 0.95), eps=1e-6, decay="matrices"),
         output_dir="work_dirs/gr\u00fcn",
         num_train_epochs=0.5,
@@ -191,25 +242,7 @@ def test_the_written_configuration_gives_the_equal_one(tmp_path):
     assert parse(["--config", str(tmp_path / "defaults.yaml")]) == parse(NEEDED)
 
 
-@pytest.mark.parametrize(
-    ("num_devices", "per_device", "batch_size", "passes"), [(64, 8, 512, 1), (32, 8, 512, 2), (16, 4, 128, 2)]
-)
-def test_forward_passes_are_those_of_the_published_scripts(num_devices, per_device, batch_size, passes):
-    config = FinetuneConfig(batch_size=batch_size, per_device_batch_size=per_device)
-    assert config.accumulation(num_devices) == passes
-
-
-@pytest.mark.parametrize(("num_devices", "choices"), [(3, [120, 132]), (100, [400])])
-def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_work(num_devices, choices):
-    config = FinetuneConfig(batch_size=128, per_device_batch_size=4)
-    with pytest.raises(InputError, match=rf"^batch_size: .* 4 per device x {num_devices} devices, got 128") as caught:
-        config.accumulation(num_devices)
-    named = [int(size) for size in re.findall(r"\d+", str(caught.value).split("; use ")[1])]
-    assert named == choices
-    assert all(replace(config, batch_size=size).accumulation(num_devices) >= 1 for size in named)
-
-
 def test_only_the_tiling_options_that_were_given_replace_the_checkpoints():
-    assert DataConfig().tiling == {}
+    assert DataConfig().tiling == {"resize": "pillow"}
     given = DataConfig(dynamic_image_size=False, use_thumbnail=True, min_dynamic_patch=2, max_dynamic_patch=6)
-    assert given.tiling == {"dynamic": False, "thumbnail": True, "min_tiles": 2, "max_tiles": 6}
+    assert given.tiling == {"dynamic": False, "thumbnail": True, "min_tiles": 2, "max_tiles": 6, "resize": "pillow"}

@@ -5,25 +5,23 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.tiny_run import (
+    BAD_ROWS,
     LANGUAGE,
     ROOT,
     Done,
     color_rows,
-    make_row,
+    read_bad,
     run_here,
-    run_process,
     write_arguments,
+    write_bad_files,
     write_meta,
     write_tiny_scratch,
 )
 from train import __main__
-from train.order import RunOrder
 
 
 def assert_explained(done: Done, start: str) -> None:
@@ -35,51 +33,30 @@ def assert_explained(done: Done, start: str) -> None:
     assert "Traceback" not in done.errors + done.output
 
 
-def write_rows_with(folder: Path, row: dict[str, Any]) -> Path:
-    """Seven good rows and this one as the last."""
-    rows = color_rows(folder, 7)
-    (folder / "text.png").write_text("no picture")
-    return write_meta(folder, [*rows, row])
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ({"image": "0.png"}, "expected `conversations`, a list of turns, got the keys image; see docs/data-format.md"),
-        (make_row("<image>\nWhat?", "red", image="lost.png"), "expected the picture {folder}/lost.png, which does not"),
-        (make_row("<image><image>", "red", image="0.png"), "expected one picture per <image> slot, got 1 pictures for"),
-        (make_row("<image>", "red", image=["0.png", "1.png"]), "expected one picture per <image> slot, got 2 pictures"),
-    ],
-)
-def test_a_wrong_row_is_named_before_anything_is_written(row, message, checkpoint, tmp_path):
-    meta = write_rows_with(tmp_path / "data", row)
+@pytest.mark.parametrize("name", ["no conversations", "a lost picture", "a broken picture"])
+def test_data_with_too_many_bad_rows_names_their_list(name, checkpoint, tmp_path):
+    rows = color_rows(tmp_path, 7)
+    write_bad_files(tmp_path)
+    meta = write_meta(tmp_path, [*rows, BAD_ROWS[name].row])
     done = run_here(write_arguments(checkpoint, meta, tmp_path / "run"))
-    assert_explained(done, f"{tmp_path}/data/rows.jsonl:8: {message.format(folder=tmp_path / 'data')}")
-    assert done.output == ""
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_picture_that_is_none_ends_the_process_when_its_row_comes(checkpoint, tmp_path):
-    meta = write_rows_with(tmp_path, make_row("<image>\nWhat?", "red", image="text.png"))
-    done = run_process(*write_arguments(checkpoint, meta, tmp_path / "run", **{"data.num_workers": 1}))
-    assert_explained(done, f"{tmp_path}/rows.jsonl:8: picture: expected a readable picture, got {tmp_path}/text.png ")
+    assert_explained(done, "data: expected at most 1.00% bad samples (data.max_bad_share), got 1 of 8; correct what ")
+    assert f" {tmp_path}/run/bad_samples.jsonl lists, or raise the share\n" in done.errors
+    (bad,) = read_bad(tmp_path / "run")
+    assert bad["line"] == 8
     assert not (tmp_path / "run" / "export").exists()
 
 
-def test_a_missing_picture_far_from_both_ends_ends_the_run_when_its_row_comes(checkpoint, tmp_path):
-    rows = [make_row(f"What color is {number}?", "red") for number in range(2200)]
-    order = (sample for batch in RunOrder(2200, 50, 4, 4, seed=42) for sample in batch)
-    place = next(sample for sample in order if 1000 <= sample < 1200)
-    rows[place] = make_row("<image>\nWhat?", "red", image="lost.png")
-    meta = write_meta(tmp_path, rows)
-    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", max_steps=50))
-    assert_explained(done, f"{tmp_path}/rows.jsonl:{place + 1}: picture: expected a file, got {tmp_path}/lost.png, ")
+def test_an_unknown_choice_of_frames_is_named(checkpoint, meta, tmp_path):
+    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **{"data.frame_sampling": "all"}))
+    assert_explained(
+        done, "frame sampling: expected middle, rand, or fps and a number above 0 such as fps0.5, got 'all'"
+    )
 
 
-def test_a_row_longer_than_the_limit_is_named(checkpoint, tmp_path):
-    meta = write_meta(tmp_path, color_rows(tmp_path, 1))
-    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **{"data.max_seq_length": 8}))
-    assert_explained(done, f"{tmp_path}/rows.jsonl:1: length: expected at most 8 tokens, got ")
+def test_bounds_of_frames_that_contradict_are_named(checkpoint, meta, tmp_path):
+    options = {"data.min_num_frame": 9, "data.max_num_frame": 8}
+    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **options))
+    assert_explained(done, "frames: expected 1 <= min_frames <= max_frames, got 9 and 8; ")
 
 
 def test_an_empty_data_set_is_named(checkpoint, tmp_path):

@@ -1,66 +1,112 @@
-"""Training on two CPU processes: the same run as on one, and one wrong row ends both."""
+"""Training on two CPU processes: the same run as on one, whatever the rows are, and each goes on for the other."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from internvl.model import load_model
-from internvl.processor import InternVLProcessor
-from tests.tiny import learned_ids
-from tests.tiny_run import color_rows, make_row, read_scalars, run_process, train_here, write_arguments, write_meta
-from train.data import SFTDataset
-from train.mixture import Mixture, read_meta
-from train.order import RunOrder
+from tests.tiny_run import (
+    BAD_ROWS,
+    mixed_rows,
+    read_bad,
+    read_scalars,
+    record_samples,
+    run_process,
+    train_here,
+    write_arguments,
+    write_bad_files,
+    write_meta,
+)
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow, pytest.mark.filterwarnings("ignore:The dirpath has changed")]
 
+OPTIONS = {
+    "batch_size": 8,
+    "max_steps": 8,
+    "save_steps": 4,
+    "save_total_limit": 2,
+    "data.max_seq_length": 200,
+    "data.max_num_frame": 8,
+    "data.max_bad_share": 0.1,
+}
 
-def count_learned(checkpoint: Path, meta: Path) -> set[int]:
-    """The numbers of answer tokens that the rows have."""
-    dataset = SFTDataset(Mixture(read_meta(meta)), InternVLProcessor.from_pretrained(checkpoint))
-    return {len(learned_ids(dataset[index])) for index in range(len(dataset))}
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty rows of every kind, two of them bad."""
+    folder = tmp_path_factory.mktemp("mixed")
+    rows = mixed_rows(folder, 40)
+    write_bad_files(folder)
+    rows[8], rows[21] = BAD_ROWS["a lost picture"].row, BAD_ROWS["a broken picture"].row
+    return write_meta(folder, rows, data_augment=True)
 
 
-def test_two_processes_train_as_one_and_one_goes_on_for_two(checkpoint, meta, tmp_path):
-    # The loss is a mean per process: it is that of the whole batch where all answers are equally long.
-    assert count_learned(checkpoint, meta) == {2}
-    options = {"max_steps": 8, "save_steps": 4, "save_total_limit": 2}
-    two = write_arguments(checkpoint, meta, tmp_path / "two", **options, devices=2, per_device_batch_size=2)
+def stop_after(run: Path, step: int, folder: Path) -> Path:
+    """A run folder as a machine leaves it that stops after this step's checkpoint."""
+    (folder / "checkpoints").mkdir(parents=True)
+    shutil.copy(run / "checkpoints" / f"step-{step}.ckpt", folder / "checkpoints")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("weighting", "options", "batches"),
+    [
+        ("token", {}, "8 samples in 2 packs = 2 devices x 1 forward passes; "),
+        ("sample", {"data.max_packed_tokens": 200}, "8 samples in 4 packs = 2 devices x 2 forward passes; "),
+        (
+            "square",
+            {"data.packing": "false", "per_device_batch_size": 2, "data.num_workers": 1},
+            "8 samples = 2 per device x 2 devices x 2 forward passes\n",
+        ),
+    ],
+)
+def test_two_processes_train_as_one_and_each_goes_on_for_the_other(
+    weighting, options, batches, checkpoint, mixed, tmp_path
+):
+    shared: dict[str, Any] = OPTIONS | {"data.loss_reduction": weighting}
+    one = write_arguments(checkpoint, mixed, tmp_path / "one", **shared)
+    with record_samples() as samples:
+        train_here(one)
+    two = write_arguments(checkpoint, mixed, tmp_path / "two", **shared | options, devices=2)
     done = run_process(*two)
-    assert (done.code, done.errors) == (0, "")
-    assert "batch: 4 = 2 per device x 2 devices x 1 forward passes; 8 steps" in done.output
-    assert done.output.count("exported: ") == done.output.count("step 8/8") == 1
-
-    one = write_arguments(checkpoint, meta, tmp_path / "one", **options)
-    train_here(one)
+    assert done.code == 0, done.errors
+    assert f"\nbatch: {batches}" in done.output
+    # The first process speaks for both.
+    assert done.output.count("exported: ") == done.output.count("step 8/8") == done.output.count("data: rows: 40 ") == 1
     expected, got = (read_scalars(tmp_path / name) for name in ("one", "two"))
-    for tag in ("train/loss", "train/learning_rate"):
-        assert len(expected[tag]) == 8
-        assert list(got[tag].values()) == pytest.approx(list(expected[tag].values()), rel=1e-4)
+    assert len(expected["train/loss"]) == 8
+    for tag in ("train/loss", "train/learning_rate", "epoch"):
+        assert got[tag] == pytest.approx(expected[tag], rel=1e-5)
+    assert got["train/gradient_norm"] == pytest.approx(expected["train/gradient_norm"], rel=1e-3)
+    assert got["data/bad_samples"] == expected["data/bad_samples"]
+    by_line = [sorted(read_bad(tmp_path / name), key=lambda bad: bad["line"]) for name in ("one", "two")]
+    assert by_line[0] == by_line[1]
+    assert [bad["line"] for bad in by_line[0]] == [9, 22]
     load_model(tmp_path / "two" / "export")
 
-    (tmp_path / "rest" / "checkpoints").mkdir(parents=True)
-    shutil.copy(tmp_path / "two" / "checkpoints" / "step-4.ckpt", tmp_path / "rest" / "checkpoints")
-    train_here([*one, f"--output_dir={tmp_path / 'rest'}"])
-    rest = read_scalars(tmp_path / "rest")["train/loss"]
-    assert rest == pytest.approx({step: expected["train/loss"][step] for step in range(4, 8)}, rel=1e-3)
+    # One process goes on for two, with its own batches and with the samples that are left.
+    rest = stop_after(tmp_path / "two", 4, tmp_path / "rest of two")
+    with record_samples() as seen:
+        train_here([*one, f"--output_dir={rest}"])
+    left = {step: samples[step] for step in range(4, 8)}
+    assert seen == left
+    losses = {step: expected["train/loss"][step] for step in left}
+    assert read_scalars(rest)["train/loss"] == pytest.approx(losses, rel=1e-5)
+    # And two for one.
+    rest = stop_after(tmp_path / "one", 4, tmp_path / "rest of one")
+    done = run_process(*two, f"--output_dir={rest}")
+    assert done.code == 0, done.errors
+    assert read_scalars(rest)["train/loss"] == pytest.approx(losses, rel=1e-5)
+    bad = {step: expected["data/bad_samples"][step] for step in left}
+    assert read_scalars(rest)["data/bad_samples"] == bad
 
 
-def test_a_wrong_row_on_one_process_ends_both_with_its_message(checkpoint, tmp_path):
-    # The row is the last of its step, so the second process has it.
-    place = next(iter(RunOrder(8, 2, 4, 4, seed=0)))[3]
-    rows = color_rows(tmp_path, 8)
-    (tmp_path / "text.png").write_text("no picture")
-    rows[place] = make_row("<image>\nWhat?", "red", image="text.png")
-    meta = write_meta(tmp_path, rows)
-    options = {"devices": 2, "per_device_batch_size": 2, "max_steps": 2, "seed": 0}
-    done = run_process(*write_arguments(checkpoint, meta, tmp_path / "run", **options))
-    assert done.code == 2
-    assert done.errors == (
-        f"error: {tmp_path}/rows.jsonl:{place + 1}: picture: expected a readable picture, got {tmp_path}/text.png "
-        "(UnidentifiedImageError); replace the file\n"
-    )
-    assert not (tmp_path / "run" / "export").exists()
+@pytest.mark.xfail(reason="torch warns of the strides of a gradient where a pass has a single tile", strict=True)
+def test_two_processes_warn_of_nothing(checkpoint, mixed, tmp_path):
+    options = {"data.packing": "false", "per_device_batch_size": 1, "max_steps": 3, "devices": 2}
+    done = run_process(*write_arguments(checkpoint, mixed, tmp_path / "run", **OPTIONS | options))
+    assert (done.code, done.errors) == (0, "")

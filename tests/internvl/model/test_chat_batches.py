@@ -163,6 +163,36 @@ def test_weights_move_the_loss_towards_their_tokens():
         )
 
 
+@pytest.mark.parametrize("all_logits", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_parts_with_the_weight_of_the_whole_add_up_to_its_loss_and_gradients(weighted, all_logits, model, pictures):
+    rows = encode(
+        ask_and_answer("What?", "A bus.", pictures[0]),
+        ask_and_answer("Why is it so, then?", "It is late."),
+        ask_and_answer("Which of them?", "That one.", *pictures[:2]),
+    )
+    if weighted:
+        rows = [row | {"loss_weight": torch.rand(len(row["labels"]))} for row in rows]
+    learned = [row["labels"][1:] != IGNORE_INDEX for row in rows]
+    weights = [row["loss_weight"][1:][own] if weighted else own.float() for row, own in zip(rows, learned, strict=True)]
+    total = torch.stack([weight.sum() for weight in weights]).sum()
+    whole = model(**join(rows), all_logits=all_logits).loss
+    parts = [model(**join(part), all_logits=all_logits, total_weight=total).loss for part in (rows[:1], rows[1:])]
+    assert sum(part.item() for part in parts) == pytest.approx(whole.item(), rel=1e-6)
+    assert min(part.item() for part in parts) > 0
+    expected = collect_gradients(model, whole)
+    check_close(collect_gradients(model, torch.stack(parts).sum()), expected, relative=1e-5)
+
+
+def test_a_part_without_labels_adds_nothing_and_is_a_number(model):
+    batch = join(encode(ask_and_answer("Why?", "It is late.")))
+    batch["labels"] = torch.full_like(batch["labels"], IGNORE_INDEX)
+    for all_logits in (True, False):
+        loss = model(**batch, all_logits=all_logits, total_weight=torch.tensor(7.0)).loss
+        assert loss.item() == 0.0
+        assert all(float(value.abs().max()) == 0.0 for value in collect_gradients(model, loss).values())
+
+
 def test_a_batch_without_pictures_gives_the_vision_tower_a_gradient_of_zero(model):
     processor = tiny_processor()
     batch = join(encode(ask_and_answer("Why?", "It is late.")), blank=processor.tiler.blank())

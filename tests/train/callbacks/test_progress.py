@@ -24,7 +24,7 @@ def run(clock: Any, every: int, *, passes: int = 1, first: int = 0, total: int =
         accumulate_grad_batches=passes,
         is_global_zero=is_first,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 1.25e-4}])],
-        callback_metrics={"train/loss": torch.tensor(1.23456)},
+        callback_metrics={"train/loss": torch.tensor(1.23456), "bad": torch.tensor(3.0)},
     )
     module: Any = None
     progress.on_train_start(trainer, module)
@@ -34,10 +34,10 @@ def run(clock: Any, every: int, *, passes: int = 1, first: int = 0, total: int =
         progress.on_train_batch_end(trainer, module, None, None, index)
 
 
-def test_a_line_holds_loss_rate_speed_and_time_left(clock, capsys):
+def test_a_line_holds_loss_rate_speed_bad_samples_and_time_left(clock, capsys):
     run(clock, 5, total=20)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "step 5/20  loss 1.2346  lr 1.25e-04  12 samples/s  3457 tokens/s  30 s left"
+    assert lines[0] == "step 5/20  loss 1.2346  lr 1.25e-04  12 samples/s  3457 tokens/s  3 bad  30 s left"
     assert [line.split()[-3] for line in lines] == ["30", "20", "10", "0"]
 
 

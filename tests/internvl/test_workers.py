@@ -1,0 +1,75 @@
+"""Worker processes after a kill -9 of the process that they work for: gone, with a loader and with a pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from internvl.workers import end_with_parent
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = {
+    "loader": """
+from torch.utils.data import DataLoader, Dataset
+class Numbers(Dataset):
+    def __len__(self): return 10**6
+    def __getitem__(self, index): return os.getpid()
+if __name__ == "__main__":
+    loader = DataLoader(Numbers(), num_workers=2, multiprocessing_context=START_METHOD, worker_init_fn=end_with_parent)
+    batches = iter(loader)
+    print(*{int(next(batches)) for _ in range(8)}, flush=True)
+    time.sleep(60)
+""",
+    "pool": """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+def number(_):
+    time.sleep(0.2)
+    return os.getpid()
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(2, mp_context=get_context(START_METHOD), initializer=end_with_parent)
+    print(*set(pool.map(number, range(8))), flush=True)
+    time.sleep(60)
+""",
+}
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process that has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc to look for processes in")
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_a_kill_takes_the_workers_along(kind: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import os, time\nfrom internvl.workers import START_METHOD, end_with_parent\n{SCRIPTS[kind]}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        workers = [int(word) for word in process.stdout.readline().split()]
+        assert workers
+        assert all(is_running(worker) for worker in workers)
+        process.send_signal(signal.SIGKILL)
+        # Their end closes the pipe: nothing that holds it is left.
+        process.communicate(timeout=20)
+    for _ in range(100):
+        if not any(is_running(worker) for worker in workers):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still running: {[worker for worker in workers if is_running(worker)]}")
+
+
+def test_a_process_without_a_parent_stays() -> None:
+    end_with_parent()
+    time.sleep(0.1)
