@@ -13,7 +13,8 @@ from internvl.__main__ import main
 from internvl.errors import InputError
 from internvl.folder import check_folder
 from internvl.processor import InternVLProcessor
-from train.mixture import Mixture, read_meta
+from train.config import DataConfig
+from train.engine import open_mixture
 
 
 def quickstart(folder: Path, *words: str) -> list[str]:
@@ -35,11 +36,11 @@ def test_the_quickstart_makes_a_set_and_a_model_that_fit_together(tmp_path, caps
     assert lines[0].startswith(f"{tmp_path}/data: 6 training pictures with ")
     assert ", 3 held-out pictures with " in lines[0]
     assert lines[1:] == [f"{tmp_path}/model: an untrained InternVL with its tokenizer"]
-    mixture = Mixture(read_meta(tmp_path / "data" / "meta.json"))
-    mixture.check()
-    assert len(mixture) == 6
     processor = InternVLProcessor.from_pretrained(check_folder(tmp_path / "model"))
-    assert all(processor(mixture[index][1], training=True)["labels"].max() > 0 for index in range(6))
+    mixture = open_mixture(DataConfig(str(tmp_path / "data" / "meta.json")), processor, seed=0)
+    assert (len(mixture), mixture.count_refused()) == (6, 0)
+    chats = [mixture.read(mixture.find(0, draw)[0]) for draw in range(6)]
+    assert all(processor(chat, training=True)["labels"].max() > 0 for chat in chats)
 
 
 def test_the_same_seed_makes_the_same_and_another_one_something_else(tmp_path, capsys):

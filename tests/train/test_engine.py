@@ -100,7 +100,7 @@ def test_a_manifest_says_what_was_drawn(several, make_data, tmp_path):
     assert all("weight" not in entry for entry in entries.values())
     make_data(several, "resampled", **{"data.use_data_resampling": "true"})
     resampled = read_manifest(tmp_path / "resampled")
-    assert [entry["weight"] for entry in resampled.values()] == pytest.approx([10**0.5, 30**0.5, 30**0.5])
+    assert [entry["weight"] for entry in resampled.values()] == pytest.approx([10**0.5, 12**0.5, 12**0.5])
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])

@@ -105,7 +105,6 @@ def test_two_processes_train_as_one_and_each_goes_on_for_the_other(
     assert read_scalars(rest)["data/bad_samples"] == bad
 
 
-@pytest.mark.xfail(reason="torch warns of the strides of a gradient where a pass has a single tile", strict=True)
 def test_two_processes_warn_of_nothing(checkpoint, mixed, tmp_path):
     options = {"data.packing": "false", "per_device_batch_size": 1, "max_steps": 3, "devices": 2}
     done = run_process(*write_arguments(checkpoint, mixed, tmp_path / "run", **OPTIONS | options))

@@ -135,7 +135,6 @@ def test_a_run_that_is_killed_three_times_ends_with_the_bytes_of_an_undisturbed_
     assert_same_list(tmp_path, folder)
 
 
-@pytest.mark.xfail(reason="torch's workers watch their parent, which is the fork server", strict=True)
 def test_the_workers_of_a_killed_run_end_with_it(checkpoint, mixed, tmp_path):
     arguments = write_arguments(checkpoint, mixed, tmp_path, **OPTIONS)
     with start_process(*arguments, start_new_session=True) as process:
