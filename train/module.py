@@ -13,6 +13,7 @@ from internvl.model import InternVLChatModel, load_model
 from train.config import ModelConfig, OptimConfig
 from train.counts import Counts
 from train.optim import build_optimizer, cosine
+from train.order import derive_seed
 
 
 class SFTModule(L.LightningModule):
@@ -21,14 +22,16 @@ class SFTModule(L.LightningModule):
     Args:
         model: what to train; the weights are loaded in `configure_model`.
         optim: how to train it.
+        seed: of what is random in a forward pass, drop path for one.
     """
 
     model: InternVLChatModel
 
-    def __init__(self, model: ModelConfig, optim: OptimConfig) -> None:
+    def __init__(self, model: ModelConfig, optim: OptimConfig, seed: int = 0) -> None:
         super().__init__()
         self.options = model
         self.optim = optim
+        self.seed = seed
         self.pretrained = model.pretrained
         self.template = model.conv_style
         self.counts = Counts()  # of the present optimiser step, over all ranks
@@ -86,6 +89,9 @@ class SFTModule(L.LightningModule):
             counts = self.trainer.strategy.reduce(batch["counts"].view(torch.float64).clone(), reduce_op="sum")
             self.counts = Counts.from_tensor(counts)
             self.parts.clear()
+        # By the place in the run, so that one that goes on draws what it would have drawn.
+        place = self.trainer.global_step, batch_idx % passes, self.trainer.global_rank
+        torch.manual_seed(derive_seed(self.seed, *place))
         inputs = {name: value for name, value in batch.items() if name not in ("counts", "found")}
         inputs["loss_weight"] = inputs["loss_weight"].view(torch.float32)
         # A step without any label has the loss 0, and the same graph as every other.

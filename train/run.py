@@ -63,7 +63,7 @@ def fit(config: FinetuneConfig) -> Path:
     )
     data = build_data(config, processor, crew)
     accumulation = data.plan.num_batches // devices
-    module = SFTModule(config.model, config.optim)
+    module = SFTModule(config.model, config.optim, config.seed)
     shows_bar = sys.stderr.isatty()
     trainer = L.Trainer(
         accelerator="gpu" if on_gpu else "cpu",

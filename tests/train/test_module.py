@@ -145,7 +145,9 @@ def make_part(checkpoint: Path, *, world: int, passes: int) -> SFTModule:
     module = SFTModule(ModelConfig(str(checkpoint)), OptimConfig())
     module.configure_model()
     strategy = SimpleNamespace(reduce=lambda counts, reduce_op: counts)
-    trainer: Any = SimpleNamespace(accumulate_grad_batches=passes, world_size=world, strategy=strategy)
+    trainer: Any = SimpleNamespace(
+        accumulate_grad_batches=passes, world_size=world, strategy=strategy, global_step=0, global_rank=0
+    )
     module.trainer = trainer
     logged: Any = module
     logged.logged = {}

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.tiny_run import (
+    VISION,
     FinishedRun,
     mixed_rows,
     read_scalars,
@@ -19,6 +20,7 @@ from tests.tiny_run import (
     train_here,
     write_arguments,
     write_meta,
+    write_tiny_scratch,
 )
 from train.run import _find_checkpoint
 
@@ -109,6 +111,20 @@ def test_a_run_that_went_on_with_padding_goes_on_with_packs_again(mixed_run, tmp
     assert seen == {number: samples[number] for number in range(8, 12)}
     whole, rest = (read_scalars(path)["train/loss"] for path in (run.folder, folder))
     assert rest == pytest.approx({number: whole[number] for number in range(8, 12)}, rel=1e-5)
+
+
+def test_a_stopped_run_drops_the_paths_that_it_would_have_dropped(meta, tmp_path):
+    deep = write_tiny_scratch(tmp_path / "deep", vision={**VISION, "num_hidden_layers": 4})
+    options = {"model.drop_path_rate": 0.5, "max_steps": 8, "save_steps": 4, "save_total_limit": 2}
+    whole = write_arguments(deep, meta, tmp_path / "whole", **options, per_device_batch_size=2)
+    train_here([*whole, "--data.packing=false"])
+    folder = stop_after(tmp_path / "whole", 4, tmp_path / "rest")
+    train_here([*whole, "--data.packing=false", f"--output_dir={folder}"])
+    assert_same_weights(folder, tmp_path / "whole")
+    curves = [read_scalars(path)["train/loss"] for path in (tmp_path / "whole", folder)]
+    assert curves[1] == {step: curves[0][step] for step in range(4, 8)}
+    train_here([*whole, "--data.packing=false", f"--output_dir={tmp_path / 'none'}", "--model.drop_path_rate=0"])
+    assert read_scalars(tmp_path / "none")["train/loss"] != curves[0]
 
 
 def test_a_run_that_was_stopped_before_its_export_still_exports(finished_run, tmp_path):
