@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from random import Random
 from typing import Any
 
@@ -24,6 +24,8 @@ from train.bad_samples import BadSample
 from train.counts import Counts
 from train.mixture import Mixture, Place
 from train.order import Numbers, RunOrder, derive_seed
+
+_MAX_SUBSTITUTES = 16  # where so many fail in a row, the disk is gone rather than a picture broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class SFTDataset(Dataset[Prepared]):
         place, is_substitute = self.mixture.find(int(epoch), int(draw))
         seed = derive_seed(self.order.seed, int(epoch), int(draw))
         failed: list[tuple[Place, str]] = []
-        for candidate in chain([place], self.mixture.substitutes(place)):
+        for candidate in chain([place], islice(self.mixture.substitutes(place), _MAX_SUBSTITUTES)):
             try:
                 row = self._prepare(candidate, seed)
             except (InputError, OSError) as error:

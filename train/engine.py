@@ -29,7 +29,7 @@ from train.mixture import Limits, Mixture, Source, read_meta
 from train.order import RunOrder
 from train.packing import PackBudget
 from train.plan import Plan
-from train.planner import Measure, Packing, Padding, make_fingerprint, plan_run
+from train.planner import Packing, Padding, make_fingerprint, plan_run
 from train.progress import Progress
 
 _SMALL_FILE = 1 << 20  # bytes, under which other processes take longer to start than to help
@@ -62,9 +62,8 @@ def build_data(config: FinetuneConfig, processor: InternVLProcessor, crew: Crew)
         write_manifest(mixture, folder / "manifest.json")
     check_share(mixture.count_refused(), len(mixture), len(mixture), data.max_bad_share, folder / FILE_NAME)
     dataset = SFTDataset(mixture, RunOrder(len(mixture), config.seed), processor, data.max_repetition)
-    how = _choose_batches(config)
-    plan = _open_plan(folder / "plan", dataset.measure, num_steps, config.batch_size, crew, how)
     identity = {"mixture": name_mixture(mixture), "batch_size": config.batch_size, "seed": config.seed}
+    plan = _open_plan(dataset, num_steps, config, crew, identity)
     return SFTDataModule(dataset, plan, data, identity)
 
 
@@ -140,10 +139,13 @@ def _choose_batches(config: FinetuneConfig) -> Packing | Padding:
 
 
 def _open_plan(
-    folder: Path, measure: Measure, num_steps: int, batch_size: int, crew: Crew, how: Packing | Padding
+    dataset: SFTDataset, num_steps: int, config: FinetuneConfig, crew: Crew, identity: dict[str, Any]
 ) -> Plan:
     """The plan in the run folder; the first process makes it where there is none of this."""
-    fingerprint = make_fingerprint(measure, num_steps, batch_size, crew.world, how)
+    folder, mixture = Path(config.output_dir) / "plan", dataset.mixture
+    data = repr((identity, mixture.limits, [lengths.content for lengths in mixture.lengths]))
+    what = dataset.measure, num_steps, config.batch_size, crew.world, _choose_batches(config)
+    fingerprint = make_fingerprint(*what, data=data)
     while True:
         try:
             return Plan.open(folder, fingerprint)
@@ -151,7 +153,7 @@ def _open_plan(
             if crew.is_first:
                 break
             time.sleep(0.5)
-    plan_run(measure, num_steps, batch_size, crew.world, how).save(folder)
+    plan_run(*what, data=data).save(folder)
     return Plan.open(folder, fingerprint)
 
 

@@ -67,15 +67,17 @@ class Lengths:
         tokens: text and visual tokens, before a cut to the maximum length.
         tiles: tiles through the vision tower.
         folder: where the arrays lie.
+        content: a hash of all of them.
     """
 
     tokens: Array
     tiles: Array
     folder: Path
+    content: str
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As for the index: maps of files would be pickled as copies.
-        return _map_lengths, (self.folder,)
+        return _map_lengths, (self.folder, self.content)
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ class FileIndex:
             tokens = np.where(is_known, self.text_tokens + tiles * tokens_per_tile, -1)
             arrays = {"tokens": tokens, "tiles": np.where(is_known, tiles, -1)}
             layer = write_layer(folder, fingerprint, {name: array.astype(np.int32) for name, array in arrays.items()})
-        return Lengths(layer.arrays["tokens"], layer.arrays["tiles"], folder)
+        return Lengths(layer.arrays["tokens"], layer.arrays["tiles"], folder, layer.content)
 
     def _count_tiles(self, tiler: ImageTiler, max_tiles: int | None) -> Array:
         entries = np.diff(self.rows["picture_ends"], prepend=0)
@@ -282,8 +284,8 @@ def _map_index(path: Path, folders: tuple[Path, Path], sampling: FrameSampling) 
     return FileIndex(path, rows, counted, folders, sampling)
 
 
-def _map_lengths(folder: Path) -> Lengths:
-    return Lengths(**map_arrays(folder, _LENGTHS), folder=folder)
+def _map_lengths(folder: Path, content: str) -> Lengths:
+    return Lengths(**map_arrays(folder, _LENGTHS), folder=folder, content=content)
 
 
 def _choose_folder(path: Path, cache: str | Path | None) -> Path:

@@ -50,7 +50,9 @@ class Padding:
     by_length: bool = False
 
 
-def plan_run(measure: Measure, num_steps: int, batch_size: int, world: int, how: Packing | Padding) -> Plan:
+def plan_run(
+    measure: Measure, num_steps: int, batch_size: int, world: int, how: Packing | Padding, *, data: str = ""
+) -> Plan:
     """Plan all steps of a run.
 
     Args:
@@ -59,11 +61,12 @@ def plan_run(measure: Measure, num_steps: int, batch_size: int, world: int, how:
         batch_size: samples of a step.
         world: devices; every one gets the same number of batches.
         how: what a batch is.
+        data: names what the samples come from, for the fingerprint of the plan.
 
     Raises:
         InputError: a step cannot be shared by so many devices.
     """
-    name = make_fingerprint(measure, num_steps, batch_size, world, how)
+    name = make_fingerprint(measure, num_steps, batch_size, world, how, data=data)
     if isinstance(how, Padding):
         return _pad(measure, num_steps, batch_size, world, how, name)
     if batch_size < world:
@@ -79,12 +82,14 @@ def plan_run(measure: Measure, num_steps: int, batch_size: int, world: int, how:
     raise AssertionError("a sample per pack always fits")
 
 
-def make_fingerprint(measure: Measure, num_steps: int, batch_size: int, world: int, how: Packing | Padding) -> str:
+def make_fingerprint(
+    measure: Measure, num_steps: int, batch_size: int, world: int, how: Packing | Padding, *, data: str = ""
+) -> str:
     """What a plan is made from, in 64 digits; the arguments are those of `plan_run`.
 
     Of the lengths a few steps are looked at: those of all are a function of the data, which the caller names.
     """
-    digest = hashlib.sha256(repr((VERSION, num_steps, batch_size, world, how)).encode())
+    digest = hashlib.sha256(repr((VERSION, data, num_steps, batch_size, world, how)).encode())
     for steps in (range(min(num_steps, 4)), range(max(0, num_steps - 4), num_steps)):
         for sizes in measure(_positions(steps, batch_size)):
             digest.update(sizes.astype("<i8").tobytes())

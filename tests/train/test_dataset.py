@@ -165,6 +165,16 @@ def test_what_stands_in_for_a_known_row_may_be_bad_as_well(tmp_path):
     assert_same(sample, dataset[find_position(dataset, 4)])
 
 
+def test_rows_are_not_tried_without_end_when_all_of_them_fail(tmp_path):
+    names = [row["image"] for row in color_rows(tmp_path, 40)]
+    dataset = make_dataset(write_meta(tmp_path, [make_row("<image>\nWhat?", "red", image=name) for name in names]))
+    for path in tmp_path.glob("*.png"):
+        path.unlink()  # as where a disk is gone
+    sample = dataset[find_position(dataset, 3)]
+    assert (sample.row, len(sample.found)) == (None, 17)
+    assert {bad.replaced_by for bad in sample.found} == {None}
+
+
 def test_a_row_that_nothing_can_replace_leaves_its_place_empty(tmp_path):
     write_bad_files(tmp_path)
     row = BAD_ROWS["a broken picture"].row

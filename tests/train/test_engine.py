@@ -169,6 +169,20 @@ def test_a_plan_of_other_options_is_replaced_and_one_of_the_same_is_taken(severa
     make_data(several, world=2, **{"data.packing": "false", "per_device_batch_size": 1})
 
 
+def test_a_plan_of_other_data_is_replaced_wherever_they_differ(make_data, tmp_path):
+    rows = [make_row(f"Question {number}?", "word") for number in range(200)]
+    options = {"batch_size": 4, "max_steps": 50, "data.max_seq_length": 300, "data.max_packed_tokens": 300}
+    data = make_data(write_meta(tmp_path / "data", rows), **options)
+    # A sample of a step that nobody looks at to tell one plan from another grows.
+    (middle,) = data.dataset.order.locate(np.array([100]))[1]
+    rows[int(middle)] = make_row("Question?", "word " * 100)
+    again = make_data(write_meta(tmp_path / "data", rows), **options)
+    assert again.plan.fingerprint != data.plan.fingerprint
+    for step in range(50):
+        for batch in again.plan.step(step):
+            assert again.dataset.measure(np.array(batch))[0].sum() <= 300
+
+
 def test_another_process_waits_for_the_plan_and_writes_nothing(checkpoint, several, tmp_path, monkeypatch):
     arguments = write_arguments(checkpoint, several, tmp_path / "run")
     first = build_here(arguments, world=2)
