@@ -10,7 +10,7 @@ import pytest
 
 from internvl.errors import InputError
 from tests.tiny_run import ROOT, run_process
-from train.config import DataConfig, FinetuneConfig, ModelConfig, OptimConfig, parse, write_config
+from train.config import DataConfig, FinetuneConfig, ModelConfig, OptimConfig, build_parser, parse, write_config
 
 NEEDED = ["--model.pretrained", "some/model", "--meta_path", "some/meta.json"]
 RECIPES = sorted((ROOT / "train" / "recipes").glob("*.yaml"))
@@ -47,6 +47,13 @@ def test_help_names_every_option_and_needs_no_torch():
     assert last == "0 False False"
     for option in ("--config", "--model.pretrained", "--data.meta_path", "--optim.learning_rate", "--batch_size"):
         assert option in "\n".join(text)
+
+
+def test_help_says_what_every_option_means():
+    options = [action for action in build_parser()._actions if action.option_strings[-1].count(".") == 1]
+    assert len(options) > 30
+    silent = [action.option_strings[-1] for action in options if not action.help or action.help == "==SUPPRESS=="]
+    assert silent == []
 
 
 def test_a_mistyped_option_ends_the_program_with_one_line_and_code_2():
