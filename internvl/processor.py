@@ -134,7 +134,7 @@ class InternVLProcessor:
         """The tiles of every picture; several pictures share the budget of tiles, video frames have one each."""
         tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
         budget = max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images)))
-        images = map(open_picture, chat.images)
+        images = (open_picture(picture, refuse_truncated=tiler.refuse_truncated) for picture in chat.images)
         if augment is None:
             return [tiler(image, budget) for image in images]
         return [make_augmented_tiles(image, tiler, budget, augment) for image in images]

@@ -142,8 +142,10 @@ def mixed_rows(folder: Path, count: int = 20) -> list[dict[str, Any]]:
 def write_bad_files(folder: Path) -> None:
     """The files that `BAD_ROWS` name."""
     (folder / "text.png").write_text("no picture")
-    # Pillow reads most broken pictures as far as they go; of this one nothing but the size.
+    # Of this one Pillow reads nothing but the size, whatever it is told.
     (folder / "broken.ppm").write_text("P3 60 40 255 no numbers")
+    Image.effect_noise((200, 200), 50).save(folder / "half.jpg")
+    (folder / "half.jpg").write_bytes((folder / "half.jpg").read_bytes()[:9000])
 
 
 def write_meta(folder: Path, rows: Iterable[Any] | str, name: str = "rows", **keys: Any) -> Path:
@@ -186,6 +188,11 @@ BAD_ROWS = {
     "a broken picture": BadRow(
         make_row("<image>\nWhat color is picture 99?", "red", image="broken.ppm"),
         "picture: expected a readable picture, got {folder}/broken.ppm (ValueError)",
+        is_known=False,
+    ),
+    "a picture that is cut off": BadRow(
+        make_row("<image>\nWhat color is picture 98?", "red", image="half.jpg"),
+        "picture: expected a readable picture, got {folder}/half.jpg (OSError)",
         is_known=False,
     ),
     "a cut through a picture": BadRow(

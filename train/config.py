@@ -61,6 +61,8 @@ class DataConfig:
         min_dynamic_patch: fewest tiles per picture.
         max_dynamic_patch: most tiles per row's pictures, thumbnails not counted.
         resize: pillow gives the published pixels; torch is several times faster and changes a byte in 300 by 1 or 2.
+        keep_truncated_pictures: read a picture file that is cut off as far as it goes, as published; by default its row
+            is a bad one.
         min_num_frame: fewest frames of a video; how many are taken is drawn once per video.
         max_num_frame: most frames of a video.
         frame_sampling: which frames: a random one of each part (rand), the middle of each (middle), or a rate (fps1).
@@ -85,6 +87,7 @@ class DataConfig:
     min_dynamic_patch: int | None = None
     max_dynamic_patch: int | None = None
     resize: Literal["pillow", "torch"] = "pillow"
+    keep_truncated_pictures: bool = False
     min_num_frame: int = 8
     max_num_frame: int = 32
     frame_sampling: str = "rand"
@@ -122,6 +125,7 @@ class DataConfig:
             "min_tiles": self.min_dynamic_patch,
             "max_tiles": self.max_dynamic_patch,
             "resize": self.resize,
+            "refuse_truncated": not self.keep_truncated_pictures,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -235,7 +235,9 @@ class FileIndex:
             builds: as in `open`.
         """
         meta = json.loads((self.folders[1] / "meta.json").read_text(encoding="utf-8"))
-        options = str((tiler, tokens_per_tile, max_tiles))
+        # Of the tiler only what decides how many tiles there are.
+        grid = tiler.dynamic, tiler.min_tiles, tiler.max_tiles, tiler.thumbnail, tiler.image_size
+        options = str((grid, tokens_per_tile, max_tiles))
         fingerprint = hash_parts(meta["fingerprint"], meta["content"], options)
         folder = self.folders[1].with_name(f"lengths-{hash_parts(self.folders[1].name, options)[:12]}")
         layer = _open(lambda: open_layer(folder, fingerprint, _LENGTHS), folder, builds)

@@ -264,6 +264,18 @@ def test_a_cut_off_picture_is_read_as_far_as_it_goes():
     assert not np.array_equal(part[48:], whole[48:])
 
 
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_a_cut_off_picture_can_be_refused_and_the_next_one_is_read_again(suffix):
+    buffer = io.BytesIO()
+    draw(64, 64).save(buffer, suffix)
+    content = buffer.getvalue()
+    with pytest.raises(ValueError, match=r"^picture: expected a readable picture, got \d+ bytes in memory"):
+        open_picture(content[: len(content) // 2], refuse_truncated=True)
+    for refuses in (True, False):
+        whole = np.asarray(open_picture(content, refuse_truncated=refuses))
+        assert whole.shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_a_file_that_is_no_picture_is_named(content, tmp_path):
     path = tmp_path / "picture.jpg"

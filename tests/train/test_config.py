@@ -250,6 +250,8 @@ def test_the_written_configuration_gives_the_equal_one(tmp_path):
 
 
 def test_only_the_tiling_options_that_were_given_replace_the_checkpoints():
-    assert DataConfig().tiling == {"resize": "pillow"}
+    own = {"resize": "pillow", "refuse_truncated": True}
+    assert DataConfig().tiling == own
+    assert DataConfig(keep_truncated_pictures=True).tiling == {**own, "refuse_truncated": False}
     given = DataConfig(dynamic_image_size=False, use_thumbnail=True, min_dynamic_patch=2, max_dynamic_patch=6)
-    assert given.tiling == {"dynamic": False, "thumbnail": True, "min_tiles": 2, "max_tiles": 6, "resize": "pillow"}
+    assert given.tiling == {"dynamic": False, "thumbnail": True, "min_tiles": 2, "max_tiles": 6, **own}
