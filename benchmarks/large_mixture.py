@@ -124,6 +124,11 @@ def measure_opening(folder: Path) -> dict[str, float]:
     done = time.perf_counter()
     assert batch["input_ids"].shape[1] > BATCH_SIZE // RANKS
     after = _memory()
+    data.options.num_workers = 2
+    begin = time.perf_counter()
+    loader: Any = iter(data.train_dataloader().loader)
+    next(loader)
+    workers = [_memory(worker.pid) for worker in loader._workers]
     return {
         "rows": len(data.dataset),
         "position": data.steps_done * BATCH_SIZE,
@@ -133,12 +138,14 @@ def measure_opening(folder: Path) -> dict[str, float]:
         "before_opening_mb": round(before["VmRSS"]),
         "own_memory_mb": round(after["RssAnon"] - before["RssAnon"]),
         "mapped_files_mb": round(after["RssFile"] - before["RssFile"]),
+        "first_batch_of_two_workers_seconds": round(time.perf_counter() - begin, 3),
+        "peak_rss_of_a_worker_mb": round(max(worker["VmHWM"] for worker in workers)),
     }
 
 
-def _memory() -> dict[str, float]:
-    """Megabytes of this process, by kind (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+def _memory(process: int | str = "self") -> dict[str, float]:
+    """Megabytes of a process, by kind (Linux)."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if "kB" in line}
 
 

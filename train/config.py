@@ -52,7 +52,7 @@ class DataConfig:
         index_cache: folder for the indexes of the annotation files; by default next to each.
         index_workers: processes that build an index; by default one per core for files that are not small.
         packing: join samples to packs of even work, without padding; false pads them to the longest.
-        max_packed_tokens: most tokens of a pack; never below max_seq_length.
+        max_packed_tokens: most tokens of a pack; by default 8192, or max_seq_length where that is more.
         max_packed_tiles: most tiles of a pack.
         group_by_length: with padding, samples of like length share a batch within their step.
         max_seq_length: longest sample in tokens; a longer one is cut at the end.
@@ -78,7 +78,7 @@ class DataConfig:
     index_cache: str | None = None
     index_workers: int | None = None
     packing: bool = True
-    max_packed_tokens: int = 8192
+    max_packed_tokens: int | None = None
     max_packed_tiles: int = 48
     group_by_length: bool = False
     max_seq_length: int = 2048
@@ -97,6 +97,8 @@ class DataConfig:
     num_workers: int = 2
 
     def __post_init__(self) -> None:
+        if self.max_packed_tokens is None:
+            self.max_packed_tokens = max(8192, self.max_seq_length)
         if self.packing and self.group_by_length:
             raise InputError(
                 "data.group_by_length: expected false with data.packing, got true; it groups padded batches, set "

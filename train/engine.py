@@ -134,6 +134,7 @@ def _choose_batches(config: FinetuneConfig) -> Packing | Padding:
     model = InternVLChatConfig.from_dict(
         json.loads((Path(config.model.pretrained) / "config.json").read_text(encoding="utf-8"))
     )
+    assert data.max_packed_tokens is not None
     budget = PackBudget(data.max_packed_tokens, data.max_packed_tiles)
     return Packing(budget, measure_cost(model, vision_frozen=config.model.freeze_backbone))
 

@@ -249,6 +249,14 @@ def test_the_written_configuration_gives_the_equal_one(tmp_path):
     assert parse(["--config", str(tmp_path / "defaults.yaml")]) == parse(NEEDED)
 
 
+def test_a_pack_holds_the_longest_sample_unless_a_smaller_one_is_asked_for():
+    assert DataConfig().max_packed_tokens == 8192
+    assert DataConfig(max_seq_length=12288).max_packed_tokens == 12288
+    assert DataConfig(max_packed_tokens=4096).max_packed_tokens == 4096
+    with pytest.raises(InputError, match=r"^data.max_packed_tokens: expected at least data.max_seq_length \(2048\)"):
+        DataConfig(max_packed_tokens=2047)
+
+
 def test_only_the_tiling_options_that_were_given_replace_the_checkpoints():
     own = {"resize": "pillow", "refuse_truncated": True}
     assert DataConfig().tiling == own
