@@ -286,7 +286,7 @@ class Mixture:
 
     def bad_samples(self) -> Iterator[BadSample]:
         """The refused rows with their reasons."""
-        for place, (file, lengths, refused) in enumerate(zip(self.files, self.lengths, self.refused, strict=True)):
+        for place, (file, refused) in enumerate(zip(self.files, self.refused, strict=True)):
             if not len(refused):
                 continue
             shuffle = self.shuffles[place]
@@ -295,9 +295,8 @@ class Mixture:
             drawn = turns < self.distinct[place]
             rows, turns = rows[drawn], turns[drawn]
             substitutes, _ = self._pass_over(place, rows, turns)
-            known = {error.row: error.reason for error in file.errors()}
-            for row, other in zip(rows.tolist(), substitutes.tolist(), strict=True):
-                reason = known.get(row) or self.limits.explain(int(lengths.tokens[row]), int(lengths.tiles[row]))
+            reasons = self._explain(place, rows)
+            for row, other, reason in zip(rows.tolist(), substitutes.tolist(), reasons, strict=True):
                 yield BadSample(str(file.path), int(file.lines[row]), reason, int(file.lines[other]))
 
     def count_refused(self) -> int:
@@ -329,10 +328,19 @@ class Mixture:
             left = left[np.isin(rows[left], refused)]
             if not len(left):
                 return rows, turns
+        (reason,) = self._explain(place, rows[:1])
+        line = int(self.files[place].lines[rows[0]])
         raise InputError(
-            f"{self.sources[place].annotation}: expected at least one row that can be used, got none; correct the rows "
-            "or remove the entry"
+            f"{self.sources[place].annotation}: expected at least one row that can be used, got none; line {line}, for "
+            f"one: {reason}"
         )
+
+    def _explain(self, place: int, rows: Numbers) -> list[str]:
+        """Why these rows are refused."""
+        known = {error.row: error.reason for error in self.files[place].errors()}
+        tokens, tiles = (part[rows].tolist() for part in (self.lengths[place].tokens, self.lengths[place].tiles))
+        sizes = zip(rows.tolist(), tokens, tiles, strict=True)
+        return [known.get(row) or self.limits.explain(tokens, tiles) for row, tokens, tiles in sizes]
 
 
 def _share(total: int, weights: Sequence[float]) -> list[int]:

@@ -259,7 +259,8 @@ def test_too_many_bad_rows_are_refused_before_training(repeat, share, is_refused
 def test_a_file_without_any_row_that_can_be_used_is_refused(make_data, tmp_path):
     meta = write_meta(tmp_path, [BAD_ROWS["a lost picture"].row] * 3)
     with pytest.raises(
-        InputError, match=rf"^{tmp_path}/rows.jsonl: expected at least one row that can be used, got none"
+        InputError,
+        match=rf"^{tmp_path}/rows.jsonl: expected at least one row .*; line 1, for one: picture: expected a file, got ",
     ):
         make_data(meta, **{"data.max_bad_share": 1})
 
