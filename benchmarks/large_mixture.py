@@ -9,6 +9,7 @@ the mixture and the plan as a run does that goes on, and takes the first batch a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -68,17 +69,18 @@ def repeat_index(small: FileIndex, path: Path, counter: Counter, rounds: int) ->
     counted["tokens"] = np.tile(np.array(small.text_tokens), rounds)
     measured = index.measure_pictures, index.measure_text
     try:
-        index.measure_pictures, index.measure_text = lambda *_: rows, lambda *_: counted  # type: ignore[assignment]
+        index.measure_pictures, index.measure_text = lambda *_: rows, lambda *_: counted
         FileIndex.open(path, path.parent, counter)
     finally:
         index.measure_pictures, index.measure_text = measured
 
 
 def _hash_file(path: Path) -> str:
-    import hashlib
-
+    content = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while part := file.read(1 << 24):
+            content.update(part)
+    return content.hexdigest()
 
 
 def check_repeated(folder: Path, text: str, counter: Counter) -> None:
