@@ -212,7 +212,7 @@ class Mixture:
             _check_file(source, file)
         self.is_weighted = resample or sources[0].weight is not None
         counts = [int(len(file) * source.repeat_time) for source, file in zip(sources, files, strict=True)]
-        self.weights = [source.weight or sqrt(count) for source, count in zip(sources, counts, strict=True)]
+        self.weights = [source.weight or sqrt(max(1, count)) for source, count in zip(sources, counts, strict=True)]
         self.draws = _share(sum(counts), self.weights) if self.is_weighted else counts
         self.ends = np.cumsum(self.draws)
         if self.ends[-1] == 0:
@@ -220,8 +220,10 @@ class Mixture:
         self.refused = [limits.refuse(part) for part in lengths]
         self.seeds = [seed if source.seed is None else source.seed for source in sources]
         # How many different rows an epoch can take of each entry; those of a fraction stay the same.
-        self.distinct = [min(len(file), count) for file, count in zip(files, counts, strict=True)]
+        parts = zip(files, counts, self.draws, strict=True)
+        self.distinct = [max(min(len(file), count), min(draws, 1)) for file, count, draws in parts]
         self.shuffles = [self._shuffle(place) for place in range(len(sources))]
+        self.refused_turns = [self._find_refused_turns(place) for place in range(len(sources))]
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -286,14 +288,10 @@ class Mixture:
 
     def bad_samples(self) -> Iterator[BadSample]:
         """The refused rows with their reasons."""
-        for place, (file, refused) in enumerate(zip(self.files, self.refused, strict=True)):
-            if not len(refused):
-                continue
+        for place, file in enumerate(self.files):
+            rows = np.sort(self._row_at(place, self.refused_turns[place]))
             shuffle = self.shuffles[place]
-            rows = refused if shuffle is None else refused[refused < shuffle.size]
             turns = rows if shuffle is None else shuffle.find(rows)
-            drawn = turns < self.distinct[place]
-            rows, turns = rows[drawn], turns[drawn]
             substitutes, _ = self._pass_over(place, rows, turns)
             reasons = self._explain(place, rows)
             for row, other, reason in zip(rows.tolist(), substitutes.tolist(), reasons, strict=True):
@@ -315,25 +313,29 @@ class Mixture:
         shuffle = self.shuffles[place]
         return turns if shuffle is None else shuffle(turns)
 
+    def _find_refused_turns(self, place: int) -> Numbers:
+        """The turns of an entry that fall on refused rows, in order."""
+        shuffle, refused = self.shuffles[place], self.refused[place]
+        turns = refused if shuffle is None else np.sort(shuffle.find(refused[refused < shuffle.size]))
+        return turns[turns < self.distinct[place]]
+
     def _pass_over(self, place: int, rows: Numbers, turns: Numbers) -> tuple[Numbers, Numbers]:
         """Rows and turns, with the next one in turn in the place of each row that is refused."""
-        refused, distinct = self.refused[place], self.distinct[place]
-        left = np.flatnonzero(np.isin(rows, refused)) if len(refused) else np.empty(0, int)
-        if not len(left):
+        refused = self.refused_turns[place]
+        at = np.searchsorted(refused, turns)
+        wrong = np.flatnonzero(np.append(refused, -1)[at] == turns)
+        if not len(wrong):
             return rows, turns
+        if len(refused) == self.distinct[place]:
+            (reason,) = self._explain(place, rows[wrong[:1]])
+            raise InputError(
+                f"{self.sources[place].annotation}: expected at least one row that can be used, got none; line "
+                f"{int(self.files[place].lines[rows[wrong[0]]])}, for one: {reason}"
+            )
         rows, turns = rows.copy(), turns.copy()
-        for _ in range(distinct):
-            turns[left] = (turns[left] + 1) % distinct
-            rows[left] = self._row_at(place, turns[left])
-            left = left[np.isin(rows[left], refused)]
-            if not len(left):
-                return rows, turns
-        (reason,) = self._explain(place, rows[:1])
-        line = int(self.files[place].lines[rows[0]])
-        raise InputError(
-            f"{self.sources[place].annotation}: expected at least one row that can be used, got none; line {line}, for "
-            f"one: {reason}"
-        )
+        turns[wrong] = _find_next_gaps(refused, self.distinct[place])[at[wrong]]
+        rows[wrong] = self._row_at(place, turns[wrong])
+        return rows, turns
 
     def _explain(self, place: int, rows: Numbers) -> list[str]:
         """Why these rows are refused."""
@@ -341,6 +343,15 @@ class Mixture:
         tokens, tiles = (part[rows].tolist() for part in (self.lengths[place].tokens, self.lengths[place].tiles))
         sizes = zip(rows.tolist(), tokens, tiles, strict=True)
         return [known.get(row) or self.limits.explain(tokens, tiles) for row, tokens, tiles in sizes]
+
+
+def _find_next_gaps(numbers: Numbers, size: int) -> Numbers:
+    """For each of these rising numbers the next one below `size` that is not among them; behind the last comes 0."""
+    ends = np.flatnonzero(np.diff(numbers, append=size + 1) != 1)  # of each run of neighbours the last
+    gaps = numbers[ends] + 1
+    if gaps[-1] == size:
+        gaps[-1] = gaps[0] if numbers[0] == 0 else 0
+    return gaps[np.searchsorted(ends, np.arange(len(numbers)))]
 
 
 def _share(total: int, weights: Sequence[float]) -> list[int]:
