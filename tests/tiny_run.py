@@ -21,7 +21,7 @@ from PIL import Image
 from internvl.processor import InternVLProcessor
 from internvl.scratch import write_scratch_checkpoint
 from train.__main__ import main
-from train.config import parse
+from train.arguments import parse
 from train.data import SFTDataModule
 from train.engine import Crew, build_data
 from train.module import SFTModule

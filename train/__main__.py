@@ -6,7 +6,7 @@ import sys
 
 from internvl.errors import InputError
 from internvl.folder import check_folder
-from train.config import parse
+from train.arguments import parse
 from train.mixture import read_meta
 
 

@@ -5,18 +5,10 @@ Defaults are those of the published V1.2 fine-tuning run where it has them.
 
 from __future__ import annotations
 
-import difflib
-import re
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from internvl.errors import InputError
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
 
 
 @dataclass
@@ -25,21 +17,59 @@ class ModelConfig:
 
     Attributes:
         pretrained: checkpoint folder to start from.
+        vision_path: in place of `pretrained`: the folder of a vision tower, joined with `llm_path`.
+        mlp_path: file of a projector for `vision_path` and `llm_path`; by default a new one.
+        llm_path: in place of `pretrained`: the folder of a language model, joined with `vision_path`.
         freeze_backbone: keep the vision tower as it is.
         freeze_mlp: keep the projector as it is.
         freeze_llm: keep the language model as it is.
-        drop_path_rate: stochastic depth of the vision tower; a frozen tower has none.
+        unfreeze_vit_layers: train these blocks of a frozen vision tower: a start counted from the first block (12), or
+            from the end (-8 for the last eight).
+        unfreeze_lm_head: train the output matrix of a frozen language model.
+        use_backbone_lora: rank of adapters on the vision tower, in place of training its weights; 0 for none.
+        use_llm_lora: rank of adapters on the language model; 0 for none.
+        lora_alpha: scale of the adapters; by default twice their rank.
+        lora_dropout: dropout before the adapters.
+        drop_path_rate: stochastic depth of the vision tower; frozen blocks have none.
+        grad_checkpoint: compute activations again in the backward pass instead of keeping them, in all parts (true) or
+            in one.
+        vision_select_layer: hidden state of the vision tower that is used; by default the checkpoint's.
+        force_image_size: side of a tile; for `vision_path`, else it must be the checkpoint's.
+        down_sample_ratio: of the pixel shuffle; for `vision_path`, else it must be the checkpoint's.
+        ps_version: of the pixel shuffle, v1 or v2; for `vision_path`, else it must be the checkpoint's.
         conv_style: chat template; by default the checkpoint's.
         attention: decoder attention; auto takes flash-attn when it is installed and there is a GPU.
     """
 
     pretrained: str = ""
+    vision_path: str | None = None
+    mlp_path: str | None = None
+    llm_path: str | None = None
     freeze_backbone: bool = False
     freeze_mlp: bool = False
     freeze_llm: bool = False
+    unfreeze_vit_layers: int = 0
+    unfreeze_lm_head: bool = False
+    use_backbone_lora: int = 0
+    use_llm_lora: int = 0
+    lora_alpha: int | None = None
+    lora_dropout: float = 0.05
     drop_path_rate: float = 0.0
+    grad_checkpoint: bool | Literal["vision", "llm"] = False
+    vision_select_layer: int | None = None
+    force_image_size: int | None = None
+    down_sample_ratio: float | None = None
+    ps_version: Literal["v1", "v2"] | None = None
     conv_style: str | None = None
     attention: Literal["auto", "sdpa", "flash_attention_2"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("use_backbone_lora", "use_llm_lora"):
+            if getattr(self, name) < 0:
+                raise InputError(f"model.{name}: expected a rank or 0, got {getattr(self, name)}; give 16, for example")
+        for name in ("drop_path_rate", "lora_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"model.{name}: expected 0 or more and below 1, got {getattr(self, name)}; lower it")
 
 
 @dataclass
@@ -52,12 +82,13 @@ class DataConfig:
         index_cache: folder for the indexes of the annotation files; by default next to each.
         index_workers: processes that build an index; by default one per core for files that are not small.
         packing: join samples to packs of even work, without padding; false pads them to the longest.
-        max_packed_tokens: most tokens of a pack; by default 8192, or max_seq_length where that is more.
+        max_packed_tokens: most tokens of a pack; by default what per_device_batch_size asks for.
         max_packed_tiles: most tiles of a pack.
         group_by_length: with padding, samples of like length share a batch within their step.
         max_seq_length: longest sample in tokens; a longer one is cut at the end.
         dynamic_image_size: cut pictures into tiles; by default as the checkpoint says.
         use_thumbnail: after several tiles, the whole picture as one more.
+        pad2square: pad pictures to squares; by default as the checkpoint says.
         min_dynamic_patch: fewest tiles per picture.
         max_dynamic_patch: most tiles per row's pictures, thumbnails not counted.
         resize: pillow gives the published pixels; torch is several times faster and changes a byte in 300 by 1 or 2.
@@ -84,6 +115,7 @@ class DataConfig:
     max_seq_length: int = 2048
     dynamic_image_size: bool | None = None
     use_thumbnail: bool | None = None
+    pad2square: bool | None = None
     min_dynamic_patch: int | None = None
     max_dynamic_patch: int | None = None
     resize: Literal["pillow", "torch"] = "pillow"
@@ -97,8 +129,6 @@ class DataConfig:
     num_workers: int = 2
 
     def __post_init__(self) -> None:
-        if self.max_packed_tokens is None:
-            self.max_packed_tokens = max(8192, self.max_seq_length)
         if self.packing and self.group_by_length:
             raise InputError(
                 "data.group_by_length: expected false with data.packing, got true; it groups padded batches, set "
@@ -112,7 +142,7 @@ class DataConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"data.{name}: expected at least {least}, got {value}; give a larger number")
-        if self.packing and self.max_packed_tokens < self.max_seq_length:
+        if self.packing and self.max_packed_tokens is not None and self.max_packed_tokens < self.max_seq_length:
             raise InputError(
                 f"data.max_packed_tokens: expected at least data.max_seq_length ({self.max_seq_length}), got "
                 f"{self.max_packed_tokens}; raise it, or lower the maximum length"
@@ -124,6 +154,7 @@ class DataConfig:
         given = {
             "dynamic": self.dynamic_image_size,
             "thumbnail": self.use_thumbnail,
+            "pad_to_square": self.pad2square,
             "min_tiles": self.min_dynamic_patch,
             "max_tiles": self.max_dynamic_patch,
             "resize": self.resize,
@@ -138,8 +169,13 @@ class OptimConfig:
 
     Attributes:
         learning_rate: peak learning rate.
+        vision_learning_rate: of the vision tower; by default `learning_rate`.
+        mlp_learning_rate: of the projector; by default `learning_rate`.
+        llm_learning_rate: of the language model; by default `learning_rate`.
+        vision_layer_decay: every block of the vision tower learns by this factor slower than the next one.
         final_ratio: the cosine ends at this share of the peak.
         warmup_ratio: share of all steps with a rising learning rate.
+        warmup_steps: steps with a rising learning rate, in place of the share.
         weight_decay: of AdamW.
         decay: all parameters, as published, or matrices only (no norms, biases, scales).
         betas: of AdamW.
@@ -148,13 +184,33 @@ class OptimConfig:
     """
 
     learning_rate: float = 1e-5
+    vision_learning_rate: float | None = None
+    mlp_learning_rate: float | None = None
+    llm_learning_rate: float | None = None
+    vision_layer_decay: float = 1.0
     final_ratio: float = 0.0
     warmup_ratio: float = 0.03
+    warmup_steps: int | None = None
     weight_decay: float = 0.05
     decay: Literal["all", "matrices"] = "all"
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     max_grad_norm: float = 1.0
+
+
+@dataclass
+class EvalConfig:
+    """What is measured while it trains.
+
+    Attributes:
+        meta_path: held-out rows, in a meta file; their loss is a curve.
+        every_steps: how often it is measured.
+        benchmarks: names for evaluate.sh, separated by commas; run on the exported model just as often.
+    """
+
+    meta_path: str | None = None
+    every_steps: int = 200
+    benchmarks: str | None = None
 
 
 @dataclass
@@ -165,133 +221,71 @@ class FinetuneConfig:
         model: what is trained.
         data: what it is trained on.
         optim: how it is trained.
+        eval: what is measured meanwhile.
         output_dir: the run folder: checkpoints, TensorBoard log, merged config, exported model.
         batch_size: samples per optimiser step, over all devices.
-        per_device_batch_size: with padding, samples per device and forward; packs take what fits their budget.
+        per_device_batch_size: samples per device and forward pass; packs hold as many tokens as these could have, and
+            at most 16384 (data.max_packed_tokens sets them apart).
         num_train_epochs: passes over the data.
         max_steps: stop after this many optimiser steps instead.
-        devices: how many, or auto: all GPUs, or one CPU process.
+        devices: how many per node, or auto: all GPUs, one CPU process, or what slurm or torchrun started.
+        nodes: how many; slurm and torchrun know it themselves.
+        strategy: how the devices share the training state: single, ddp, fsdp2, zero1, zero2, zero3, or a DeepSpeed
+            JSON file; auto is ddp where there are several devices.
+        offload: with zero1 to zero3, keep the optimizer (or, with zero3, parameters as well) in the memory of the host.
         precision: of Lightning's Trainer; auto is bf16-mixed on a GPU that has it, else 32-true.
         seed: of the order of samples and of everything random.
         save_steps: write a checkpoint every so many steps.
         save_total_limit: keep this many of them.
         log_steps: write a line and TensorBoard points every so many steps.
+        export_dtype: of the exported model; auto is bfloat16 after a bf16 run, else float32.
+        peak_tflops: of one device, for the share of it that is used; by default known GPUs only.
         overwrite: begin anew; by default a run goes on from its last checkpoint.
+        resume_from: go on from this checkpoint in place of the run folder's last one.
+        accept_changes: go on although options that change what is learned are others than at the checkpoint.
+        dry_run: check everything, say what would be done, and stop.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
     output_dir: str = "work_dirs/finetune"
     batch_size: int = 128
     per_device_batch_size: int = 4
     num_train_epochs: float = 1.0
     max_steps: int | None = None
     devices: int | Literal["auto"] = "auto"
+    nodes: int = 1
+    strategy: str = "auto"
+    offload: Literal["none", "optimizer", "all"] = "none"
     precision: Literal["auto", "32-true", "bf16-mixed", "bf16-true"] = "auto"
     seed: int = 42
     save_steps: int = 200
     save_total_limit: int = 1
     log_steps: int = 1
+    export_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    peak_tflops: float | None = None
     overwrite: bool = False
+    resume_from: str | None = None
+    accept_changes: bool = False
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
-        names = ("batch_size", "per_device_batch_size", "max_steps", "devices", "save_steps", "save_total_limit")
-        counts = {name: getattr(self, name) for name in (*names, "log_steps")}
-        for name, value in counts.items():
+        names = ("batch_size", "per_device_batch_size", "max_steps", "devices", "nodes", "save_steps", "log_steps")
+        for name in (*names, "save_total_limit"):
+            value = getattr(self, name)
             if isinstance(value, int) and value < 1:
                 raise InputError(f"{name}: expected at least 1, got {value}; give a positive number")
         if self.num_train_epochs <= 0:
             raise InputError(f"num_train_epochs: expected more than 0, got {self.num_train_epochs}; give a part of 1")
+        if self.strategy not in STRATEGIES and not self.strategy.endswith(".json"):
+            raise InputError(
+                f"strategy: expected {', '.join(STRATEGIES)} or a DeepSpeed JSON file, got {self.strategy}; choose one"
+            )
+        if self.data.max_packed_tokens is None:
+            asked = self.per_device_batch_size * self.data.max_seq_length
+            self.data.max_packed_tokens = min(asked, max(16384, self.data.max_seq_length))
 
 
-SHORT = {
-    "--meta_path": "--data.meta_path",
-    "--model_name_or_path": "--model.pretrained",
-    "--num_images_expected": "--data.max_packed_tiles",
-    "--use_packed_ds": "--data.packing",
-    **{
-        f"--{name}": f"--data.{name}"
-        for name in ("max_packed_tokens", "max_seq_length", "group_by_length", "loss_reduction", "max_dynamic_patch")
-    },
-}
-"""Published spellings of options."""
-
-
-def build_parser() -> ArgumentParser:
-    """The command line: a recipe and options that replace its values."""
-    from jsonargparse import ActionConfigFile, ArgumentParser
-
-    parser = ArgumentParser(
-        prog="python -m train",
-        description="Fine-tune an InternVL-Chat model. A recipe is a YAML file of these options; options on the "
-        "command line win. The merged result is written to the run folder and repeats the run.",
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action=ActionConfigFile, help="a recipe, for example train/recipes/quickstart.yaml")
-    parser.add_class_arguments(FinetuneConfig, as_group=False)
-    return parser
-
-
-def parse(arguments: Sequence[str]) -> FinetuneConfig:
-    """Read the command line.
-
-    Raises:
-        InputError: an unknown option (with the closest known ones), a wrong value or a missing one.
-    """
-    import argparse
-
-    parser = build_parser()
-    words = []
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        words.append(SHORT.get(name, name) + equals + value)
-    _check_names(parser, words)
-    try:
-        config = _build(parser.parse_args(words).as_dict())
-    except (argparse.ArgumentError, TypeError) as error:
-        raise InputError(_shorten(str(error))) from None
-    for name, value in (("model.pretrained", config.model.pretrained), ("data.meta_path", config.data.meta_path)):
-        if not value:
-            raise InputError(f"{name}: expected a path, got none; give --{name} or name it in the recipe")
-    return config
-
-
-def write_config(config: FinetuneConfig, path: Path) -> None:
-    """Write the merged options; `--config` with this file repeats the run."""
-    from dataclasses import asdict
-
-    import yaml
-
-    values = asdict(config)
-    values["optim"]["betas"] = list(values["optim"]["betas"])
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-
-
-def _build(values: dict[str, Any]) -> FinetuneConfig:
-    """The dataclasses of the parser's values; its own way to make them has another name in every second version."""
-    parts: dict[str, Any] = {"model": ModelConfig, "data": DataConfig, "optim": OptimConfig}
-    options = {name: value for name, value in values.items() if name != "config"}
-    return FinetuneConfig(**options | {name: make(**options[name]) for name, make in parts.items()})
-
-
-def _check_names(parser: ArgumentParser, words: Sequence[str]) -> None:
-    known = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
-    for word in words:
-        name = word.split("=", 1)[0]
-        if name.startswith("--") and name not in known:
-            close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-            hint = f"did you mean {' or '.join(close)}?" if close else "see python -m train --help"
-            raise InputError(f"option: expected a known name, got {name}; {hint}")
-
-
-def _shorten(message: str) -> str:
-    """The parser's message on one line, without its advice about other tools."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    text = re.sub(r"\s+", " ", " ".join(lines))[:400]
-    return f"option: expected valid values, got {text}; see python -m train --help"
-
-
-if __name__ == "__main__":
-    build_parser().print_help(sys.stdout)
+STRATEGIES = ("auto", "single", "ddp", "fsdp2", "zero1", "zero2", "zero3")

@@ -19,13 +19,14 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from internvl.errors import InputError
 from internvl.processor import InternVLProcessor
+from train.arguments import write_config
 from train.bad_samples import FILE_NAME
 from train.callbacks.bad_samples import BadSamplesCallback
 from train.callbacks.epoch import EpochCallback
 from train.callbacks.export import ExportCallback
 from train.callbacks.progress import ProgressCallback
 from train.callbacks.throughput import ThroughputCallback
-from train.config import FinetuneConfig, write_config
+from train.config import FinetuneConfig
 from train.data import SFTDataModule
 from train.engine import Crew, build_data
 from train.module import SFTModule
@@ -149,6 +150,7 @@ def _quiet() -> None:
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.distributed").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*`srun` command is available on your system")
     warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
     # The gradient of the patch convolution is laid out in another way where a pass has a single tile.
     warnings.filterwarnings("ignore", ".*Grad strides do not match bucket view strides.*")

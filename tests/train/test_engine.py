@@ -24,7 +24,7 @@ from tests.tiny_run import (
     write_meta,
     write_metas,
 )
-from train.config import parse
+from train.arguments import parse
 from train.data import SFTDataModule
 from train.engine import Crew, build_data
 from train.plan import Plan

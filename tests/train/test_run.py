@@ -24,7 +24,8 @@ from tests.tiny_run import (
     without_gpu,
     write_arguments,
 )
-from train.config import FinetuneConfig, parse
+from train.arguments import parse
+from train.config import FinetuneConfig
 from train.run import fit
 
 
