@@ -11,18 +11,17 @@ from train.mixture import read_meta
 
 
 def main(arguments: list[str]) -> int:
-    """Run one training; 2 is a mistake that the message explains."""
+    """Run one training; 2 is a mistake that the message explains, 75 a run that was stopped and can go on."""
     try:
         config = parse(arguments)
         check_folder(config.model.pretrained)
         read_meta(config.data.meta_path)
         from train.run import fit
 
-        fit(config)
+        return fit(config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

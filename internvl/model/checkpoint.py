@@ -75,6 +75,7 @@ def make_model(config: InternVLChatConfig, *, dtype: torch.dtype, attention: str
     chosen: dict[str, Any] = {"attn_implementation": attention} if attention else {}
     with no_init_weights():
         model: InternVLChatModel = InternVLChatModel._from_config(config, dtype=dtype, **chosen)
+    model.language_model.tie_weights()
     return model
 
 

@@ -186,14 +186,19 @@ class InternVisionModel(PreTrainedModel):
             init.normal_(module.class_embedding)
             init.normal_(module.position_embedding)
 
-    def features(self, pixel_values: Tensor, select_layer: int = -1) -> Tensor:
-        """Hidden states of one layer (0 is the embeddings, -1 the last block); later blocks are not computed."""
+    def count_layers(self, select_layer: int) -> int:
+        """Blocks that are computed for the hidden state of a layer (0 is the embeddings, -1 the last block)."""
         num_layers = len(self.encoder.layers)
         depth = select_layer if select_layer >= 0 else num_layers + 1 + select_layer
         if not 0 <= depth <= num_layers:
             raise InputError(
                 f"select_layer: expected a layer of {num_layers}, got {select_layer}; use -1 for the last one"
             )
+        return depth
+
+    def features(self, pixel_values: Tensor, select_layer: int = -1) -> Tensor:
+        """Hidden states of one layer (0 is the embeddings, -1 the last block); later blocks are not computed."""
+        depth = self.count_layers(select_layer)
         x_BNC = self.embeddings(pixel_values)
         for layer in self.encoder.layers[:depth]:
             x_BNC = layer(x_BNC)

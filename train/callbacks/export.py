@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 
-from internvl.model.checkpoint import save_checkpoint
+from train.state import find_states
 
 
 class ExportCallback(L.Callback):
-    """Exports the trained model to a folder that `evaluate.sh` and `AutoModel` read."""
+    """Exports the last checkpoint of a finished run.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        checkpoints: folder of the checkpoints.
+        export: writes the model of one of them.
+    """
+
+    def __init__(self, checkpoints: Path, export: Callable[[Path], Path]) -> None:
+        self.checkpoints = checkpoints
+        self.export = export
 
     # Not `on_train_end`: a run that was killed before its export goes on at its last step, where nothing is trained.
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
-            module: Any = pl_module
-            datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-            save_checkpoint(self.folder, module.model, datamodule.processor)
+        if trainer.is_global_zero and trainer.global_step >= trainer.max_steps:
+            print(f"exported: {self.export(find_states(self.checkpoints)[-1][1])}", flush=True)
         trainer.strategy.barrier("export")

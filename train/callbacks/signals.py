@@ -1,0 +1,73 @@
+"""Saves and ends a run that is told to stop: by slurm before it takes the nodes away, or by its user."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import Any
+
+import lightning as L
+
+from train.callbacks.save import SaveCallback
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+STOPPED = 75
+"""The exit code of a run that was stopped and goes on with the same command."""
+
+
+class SignalCallback(L.Callback):
+    """Notes a signal; the step that all processes then finish is the last one.
+
+    Args:
+        saver: writes the checkpoint.
+    """
+
+    def __init__(self, saver: SaveCallback) -> None:
+        self.saver = saver
+        self.module: Any = None
+        self.former: dict[int, Any] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.module = pl_module
+        # Lightning's own would be called in the middle of a step, each in a step of its own.
+        self.former = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not self.module.stops_here or (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        self.saver.save(trainer)
+        trainer.should_stop = True
+        if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
+            print(f"stopped after step {trainer.global_step}: saved; the same command goes on from here", flush=True)
+            requeue()
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self.former.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.module.is_told_to_stop and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: at once, from the last checkpoint
+        self.module.is_told_to_stop = True
+        name = signal.Signals(number).name
+        print(f"{name}: the run is saved and stops after this step or the next one", file=sys.stderr, flush=True)
+
+
+def requeue() -> None:
+    """Put a batch job of slurm back into its queue; it starts the same command again."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None or "SLURM_STEP_ID" not in os.environ:
+        return
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    name = f"{array}_{task}" if array and task else job
+    done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        print(f"requeued: job {name}", flush=True)
+    else:
+        # A job of srun alone is not kept by slurm after its end.
+        print(f"not requeued: job {name}: {done.stderr.strip() or done.returncode}", file=sys.stderr, flush=True)

@@ -1,0 +1,185 @@
+"""Training checkpoints: what is learned, in parts that any number of processes can read.
+
+A folder `step-N` has files of every process with the parts that it kept, and `checkpoint.json`. It gets its name when
+all of it is on the disk, so a folder of that name is whole. Frozen weights are not in it; they never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from internvl.errors import InputError
+from internvl.model.tensors import Shapes
+from train.parts import name_stored
+from train.shard import Shard
+
+VERSION = 1
+_HEAD, _LOOPS = "checkpoint.json", "loops.pt"
+_MAX_BYTES = 2_000_000_000
+_WEIGHT = "weight"
+
+
+def save_state(
+    folder: Path,
+    shards: Iterable[Shard],
+    loops: dict[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    *,
+    rank: int,
+    barrier: Callable[[], None],
+) -> None:
+    """Write a checkpoint; every process of the run calls this.
+
+    Args:
+        folder: the name that it gets in the end.
+        shards: what this process keeps of what is trained.
+        loops: all other state, the same on every process.
+        shapes: of the trained parameters, by their stored names.
+        rank: of this process.
+        barrier: waits for all processes.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    if rank == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    barrier()
+    _write_parts(partial, shards, rank)
+    if rank == 0:
+        torch.save(loops, partial / _LOOPS)
+        head = {"version": VERSION, "step": loops["global_step"], "shapes": {k: list(v) for k, v in shapes.items()}}
+        (partial / _HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+        for path in (partial / _LOOPS, partial / _HEAD):
+            _sync(path)
+    barrier()
+    if rank == 0:
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+        _sync(folder.parent)
+    barrier()
+
+
+def load_loops(folder: Path) -> dict[str, Any]:
+    """All of a checkpoint but its tensors."""
+    loops: dict[str, Any] = torch.load(folder / _LOOPS, weights_only=True)
+    return loops
+
+
+def find_states(folder: Path) -> list[tuple[int, Path]]:
+    """The whole checkpoints of a run's folder and their steps, the oldest first."""
+    found = [(int(path.name.split("-")[1]), path) for path in folder.glob("step-*") if (path / _HEAD).is_file()]
+    return sorted(found)
+
+
+class SavedState:
+    """The tensors of a checkpoint; only the heads of its files are read at once.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        InputError: it is not whole.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            head = json.loads((self.folder / _HEAD).read_text(encoding="utf-8"))
+            self._shapes = {name: tuple(shape) for name, shape in head["shapes"].items()}
+            self._places: dict[tuple[str, str], list[tuple[int, int, str, Any]]] = defaultdict(list)
+            for path in sorted(self.folder.glob("part-*.safetensors")):
+                file = safe_open(path, framework="pt")
+                for key in file.keys():  # noqa: SIM118 - no mapping
+                    kind, start, name = key.split(":", 2)
+                    (size,) = file.get_slice(key).get_shape()
+                    self._places[kind, name].append((int(start), int(start) + size, key, file))
+        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+            reason = str(error).partition("\n")[0][:160]
+            raise InputError(
+                f"checkpoint: expected a whole training checkpoint in {self.folder}, got {type(error).__name__}: "
+                f"{reason}; delete the folder, and the run goes on from the one before"
+            ) from None
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of every trained parameter."""
+        return self._shapes
+
+    def read(self, name: str, start: int = 0, stop: int | None = None, kind: str = _WEIGHT) -> Tensor:
+        """The elements [start, stop) of a parameter, or of one of its moments."""
+        stop = prod(self._shapes[name]) if stop is None else stop
+        values, found = None, 0
+        for first, last, key, file in self._places[kind, name]:
+            begin, end = max(first, start), min(last, stop)
+            if begin >= end:
+                continue
+            part: Tensor = file.get_slice(key)[begin - first : end - first]
+            values = part.new_empty(stop - start) if values is None else values
+            values[begin - start : end - start] = part
+            found += end - begin
+        if found != stop - start:
+            raise InputError(
+                f"checkpoint: expected elements {start} to {stop} of {kind} {name} in {self.folder}, got {found} of "
+                "them; delete the folder, and the run goes on from the one before"
+            )
+        return torch.empty(0) if values is None else values
+
+
+@torch.no_grad()
+def load_shards(shards: Iterable[Shard], state: SavedState) -> None:
+    """Write what a process keeps of weights and moments."""
+    for shard in shards:
+        name, stop = name_stored(shard.name), shard.start + len(shard.values)
+        shard.values.copy_(state.read(name, shard.start, stop))
+        for kind, values in shard.moments.items():
+            values.copy_(state.read(name, shard.start, stop, kind))
+
+
+def _write_parts(folder: Path, shards: Iterable[Shard], rank: int) -> None:
+    waiting: dict[str, Tensor] = {}
+    size = number = 0
+    for shard in shards:
+        first, last = shard.kept
+        for kind, values in ((_WEIGHT, shard.values), *shard.moments.items()):
+            if first == last:
+                continue
+            part = values[first:last].detach().cpu().clone()
+            waiting[f"{kind}:{shard.start + first}:{name_stored(shard.name)}"] = part
+            size += part.numel() * part.element_size()
+        if size > _MAX_BYTES:
+            _write_file(folder / f"part-{rank:05d}-{number:03d}.safetensors", waiting)
+            waiting, size, number = {}, 0, number + 1
+    if waiting:
+        _write_file(folder / f"part-{rank:05d}-{number:03d}.safetensors", waiting)
+
+
+def _write_file(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file(tensors, path)
+        _sync(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"checkpoint: expected room for {path.parent}, got {str(error)[:160]}; free some, and the same command "
+            "goes on from the checkpoint before"
+        ) from None
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
