@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-_MAX_BYTES = 5_000_000_000
+MAX_BYTES = 5_000_000_000
 
 
 @contextmanager
@@ -57,7 +57,7 @@ class ShardWriter:
         max_bytes: of a file, where its first tensor is not larger already.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self.files: list[list[str]] = []

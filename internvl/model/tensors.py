@@ -89,11 +89,12 @@ class Renamed:
     def __init__(self, source: TensorSource, names: Mapping[str, str]) -> None:
         self.source = source
         self.names = names
+        self._shapes = {name: source.shapes[there] for name, there in names.items()}
 
     @property
     def shapes(self) -> Shapes:
         """The shape of every tensor."""
-        return {name: self.source.shapes[there] for name, there in self.names.items()}
+        return self._shapes
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
@@ -170,7 +171,11 @@ def open_weights(folder: str | Path, llm_config: Any) -> TensorSource:
         folder: the checkpoint.
         llm_config: of its language model.
     """
-    source = TensorFolder(folder)
+    return as_llama(TensorFolder(folder), llm_config)
+
+
+def as_llama(source: TensorSource, llm_config: Any) -> TensorSource:
+    """The tensors of a chat model, an InternLM2 in it under the names of Llama."""
     if not is_internlm2(source.shapes):
         return source
     return RegroupedInternLM2(
