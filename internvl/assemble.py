@@ -90,7 +90,7 @@ def assemble(
             if progress is not None:
                 progress(number, len(whole.tensors))
         writer.finish()
-        check_names(make_empty(whole.config), TensorFolder(folder), output)
+        check_names(make_empty(deepcopy(whole.config)), TensorFolder(folder), output)
         whole.config.save_pretrained(folder)
         whole.processor.save_pretrained(folder)
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -235,5 +235,10 @@ def _add_tokens(
     config.llm_config.vocab_size = growth.num_rows
     config.image_context_token_id = int(tokenizer.get_vocab()[IMAGE_CONTEXT])
     template = find_template(config.template or "").with_system(config.system_message)
-    tiler = ImageTiler(image_size=config.image_size)
+    tiler = ImageTiler(
+        image_size=config.image_size,
+        min_tiles=config.min_dynamic_patch,
+        max_tiles=config.max_dynamic_patch,
+        normalization=config.normalize_type,
+    )
     return InternVLProcessor(tokenizer, template, tiler, tokens_per_tile=config.tokens_per_tile)
