@@ -82,18 +82,7 @@ def assemble(
     record = _make_record(paths, chosen | {"seed": seed, "max_bytes": max_bytes})
     if _is_there(output, record):
         return output
-    whole = _join(paths, chosen, seed)
-    with replace_folder(output) as folder:
-        writer = ShardWriter(folder, max_bytes)
-        for number, (name, read) in enumerate(whole.tensors.items(), 1):
-            writer.add(name, read())
-            if progress is not None:
-                progress(number, len(whole.tensors))
-        writer.finish()
-        check_names(make_empty(deepcopy(whole.config)), TensorFolder(folder), output)
-        whole.config.save_pretrained(folder)
-        whole.processor.save_pretrained(folder)
-        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    _write(output, _join(paths, chosen, seed), record, max_bytes, progress)
     return output
 
 
@@ -153,6 +142,26 @@ class _Whole:
     config: InternVLChatConfig
     processor: InternVLProcessor
     tensors: Mapping[str, Read]
+
+
+def _write(
+    output: Path,
+    whole: _Whole,
+    record: Mapping[str, Any],
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    with replace_folder(output) as folder:
+        writer = ShardWriter(folder, max_bytes)
+        for number, (name, read) in enumerate(whole.tensors.items(), 1):
+            writer.add(name, read())
+            if progress is not None:
+                progress(number, len(whole.tensors))
+        writer.finish()
+        check_names(make_empty(deepcopy(whole.config)), TensorFolder(folder), output)
+        whole.config.save_pretrained(folder)
+        whole.processor.save_pretrained(folder)
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _join(paths: Mapping[str, Path], keys: Mapping[str, Any], seed: int) -> _Whole:

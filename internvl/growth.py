@@ -16,7 +16,7 @@ from internvl.model.configuration import InternVisionConfig
 from internvl.model.vision import VisionEmbeddings
 from internvl.tokens import SPECIAL_TOKENS
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Every tensor of a part is used, or the part is refused.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,13 @@ def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
             f"{kind!r}; give the folder of an InternViT"
         )
     source = TensorFolder(folder)
-    config: InternVisionConfig = InternVisionConfig.from_dict(values)
+    config: InternVisionConfig = _make_config(InternVisionConfig.from_dict, values, folder, "vision_path")
     return config, Renamed(source, {name.removeprefix("vision_model."): name for name in source.shapes})
 
 
 def open_language(folder: Path) -> tuple[Any, TensorSource]:
     """A language model under the names of transformers, and its configuration."""
-    config: Any = language_config(_read_config(folder, "llm_path"))
+    config = _make_config(language_config, _read_config(folder, "llm_path"), folder, "llm_path")
     stored = TensorFolder(folder)
     # Old folders hold the frequencies of the rotary embedding, which follow from the configuration.
     names = {f"language_model.{name}": name for name in stored.shapes if not name.endswith(".rotary_emb.inv_freq")}
@@ -86,6 +87,19 @@ def make_projector(config: InternVLChatConfig, seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         projector = build_projector(*widths, config.downsample_ratio)
     return dict(projector.to(config.llm_config.dtype).state_dict())
+
+
+def _make_config(make: Callable[[dict[str, Any]], Any], values: dict[str, Any], folder: Path, option: str) -> Any:
+    try:
+        return make(values)
+    except InputError as error:
+        raise InputError(f"{option}: {folder / 'config.json'}: {error}") from None
+    except Exception as error:  # what transformers raises about a value differs from model to model
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{option}: expected values in {folder / 'config.json'} that transformers takes, got {reason}; "
+            "copy it again"
+        ) from None
 
 
 def _read_config(folder: Path, option: str) -> dict[str, Any]:

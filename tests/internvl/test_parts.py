@@ -143,7 +143,18 @@ def test_a_broken_vision_tower_is_named_in_one_line(damage, message, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"), [*COMMON, (config_with('{"architectures": ["OtherForCausalLM"]}'), "got 'OtherForCausalLM'")]
+    ("damage", "message"),
+    [
+        *COMMON,
+        (
+            config_with('{"architectures": ["OtherForCausalLM"]}'),
+            r"^llm_path: .*config.json: .*, got 'OtherForCausalLM'",
+        ),
+        (
+            config_with('{"architectures": ["LlamaForCausalLM"], "hidden_size": 33}'),
+            r"^llm_path: expected values in .*config.json that transformers takes, got .*hidden size \(33\).*; copy it",
+        ),
+    ],
 )
 def test_a_broken_language_model_is_named_in_one_line(damage, message, tmp_path):
     damage(write_language(tmp_path))
