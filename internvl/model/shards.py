@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -12,25 +13,40 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-_MAX_BYTES = 5_000_000_000
+MAX_BYTES = 5_000_000_000
 
 
 @contextmanager
 def replace_folder(folder: str | Path) -> Iterator[Path]:
     """A folder to write to that takes the place of `folder` when all went well; a kill leaves the former one."""
-    folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    folder = Path(os.path.realpath(folder))
+    partial, old = (folder.with_name(f".{folder.name}.{word}") for word in ("partial", "old"))
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
-    yield partial
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if not folder.exists():
+        os.replace(partial, folder)
+    elif _exchange(partial, folder):
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        # A kill between the two: the next call puts the former folder back.
         os.replace(folder, old)
         os.replace(partial, folder)
         shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(partial, folder)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change names in one step; False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 class ShardWriter:
@@ -41,7 +57,7 @@ class ShardWriter:
         max_bytes: of a file, where its first tensor is not larger already.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.folder = folder
         self.max_bytes = max_bytes
         self.files: list[list[str]] = []

@@ -32,6 +32,8 @@ class TensorSource(Protocol):
 class TensorFolder:
     """The safetensors files of a checkpoint folder; only their heads are read at once.
 
+    A file is open no longer than a read takes: what was read of it would stay in memory as long as it is open.
+
     Args:
         folder: with one file or with shards and their index.
 
@@ -41,20 +43,20 @@ class TensorFolder:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, Path] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        for path in weight_files(self.folder):
-            try:
-                file = safe_open(path, framework="pt")
-                names = list(file.keys())
-                self._shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in names}
-            except (SafetensorError, OSError) as error:
-                reason = str(error).partition("\n")[0][:160]
-                raise InputError(
-                    f"checkpoint: expected readable weights in {self.folder}, got {type(error).__name__}: {reason}; "
-                    "copy the folder again"
-                ) from None
-            self._files |= dict.fromkeys(names, file)
+        try:
+            for path in weight_files(self.folder):
+                with safe_open(path, framework="pt") as file:
+                    shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                self._shapes |= shapes
+                self._files |= dict.fromkeys(shapes, path)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = str(error).partition("\n")[0][:160]
+            raise InputError(
+                f"checkpoint: expected readable weights in {self.folder}, got {type(error).__name__}: {reason}; "
+                "copy the folder again"
+            ) from None
 
     @property
     def shapes(self) -> Shapes:
@@ -63,16 +65,40 @@ class TensorFolder:
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row, as stored."""
-        shape, file = self._shapes[name], self._files[name]
+        shape = self._shapes[name]
         stop = prod(shape) if stop is None else stop
-        if not shape or (start, stop) == (0, prod(shape)):
-            whole: Tensor = file.get_tensor(name)
-            return whole.flatten()[start:stop]
-        row = prod(shape[1:])
-        first = start // row if row else 0
-        last = -(-stop // row) if row else 0
-        rows: Tensor = file.get_slice(name)[first:last]
+        with safe_open(self._files[name], framework="pt") as file:
+            if not shape or (start, stop) == (0, prod(shape)):
+                whole: Tensor = file.get_tensor(name)
+                return whole.flatten()[start:stop]
+            row = prod(shape[1:])
+            first = start // row if row else 0
+            last = -(-stop // row) if row else 0
+            rows: Tensor = file.get_slice(name)[first:last]
         return rows.flatten()[start - first * row : stop - first * row]
+
+
+class Renamed:
+    """Tensors of a source under other names.
+
+    Args:
+        source: has them.
+        names: for every name here, the one there.
+    """
+
+    def __init__(self, source: TensorSource, names: Mapping[str, str]) -> None:
+        self.source = source
+        self.names = names
+        self._shapes = {name: source.shapes[there] for name, there in names.items()}
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of every tensor."""
+        return self._shapes
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The elements [start, stop) of a tensor, counted row by row."""
+        return self.source.read(self.names[name], start, stop)
 
 
 class RegroupedInternLM2:
@@ -81,6 +107,9 @@ class RegroupedInternLM2:
     Args:
         source: its tensors.
         num_heads, num_kv_heads: of the language model.
+
+    Raises:
+        InputError: a fused projection that does not have so many heads.
     """
 
     def __init__(self, source: TensorSource, *, num_heads: int, num_kv_heads: int) -> None:
@@ -89,9 +118,15 @@ class RegroupedInternLM2:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._origins: dict[str, str] = {}
         for origin, shape in source.shapes.items():
-            for name, tensor in to_llama({origin: torch.empty(shape, device="meta")}, **self.heads).items():
-                self._shapes[name] = tuple(tensor.shape)
-                self._origins[name] = origin
+            try:
+                regrouped = to_llama({origin: torch.empty(shape, device="meta")}, **self.heads)
+            except RuntimeError:
+                raise InputError(
+                    f"checkpoint: expected rows for {num_heads} heads and {num_kv_heads} key/value heads in {origin}, "
+                    f"got the shape {shape}; config.json and the weights do not belong together"
+                ) from None
+            self._shapes |= {name: tuple(tensor.shape) for name, tensor in regrouped.items()}
+            self._origins |= dict.fromkeys(regrouped, origin)
 
     @property
     def shapes(self) -> Shapes:
@@ -136,7 +171,11 @@ def open_weights(folder: str | Path, llm_config: Any) -> TensorSource:
         folder: the checkpoint.
         llm_config: of its language model.
     """
-    source = TensorFolder(folder)
+    return as_llama(TensorFolder(folder), llm_config)
+
+
+def as_llama(source: TensorSource, llm_config: Any) -> TensorSource:
+    """The tensors of a chat model, an InternLM2 in it under the names of Llama."""
     if not is_internlm2(source.shapes):
         return source
     return RegroupedInternLM2(

@@ -86,7 +86,7 @@ def test_a_wrong_number_of_pictures_is_refused(option, number, tmp_path, capsys)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [[], ["quickstat"], ["quickstart", "--sed=1"]])
+@pytest.mark.parametrize("words", [[], ["quickstat"], ["quickstart", "--sed=1"], ["assemble", "--output=a"]])
 def test_an_unknown_command_or_option_ends_with_code_2(words, capsys):
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -100,4 +100,5 @@ def test_help_names_the_commands_and_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "quickstart" in done.stdout
+    assert "assemble" in done.stdout
     assert done.stdout.endswith("False\n")

@@ -1,0 +1,253 @@
+"""A chat checkpoint out of its parts: a vision tower, a projector and a language model, tensor by tensor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from internvl.errors import InputError, MissingError
+from internvl.folder import check_folder
+from internvl.growth import add_special_tokens, grow_input, grow_output, resize_positions
+from internvl.model import InternVLChatConfig, InternVLChatModel
+from internvl.model.checkpoint import check_names, make_empty
+from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
+from internvl.model.tensors import TensorFolder, TensorSource
+from internvl.parts import make_projector, open_language, open_projector, open_vision
+from internvl.processor import InternVLProcessor, read_tokenizer
+from internvl.template import ChatTemplate, find_template
+from internvl.tiler import ImageTiler
+from internvl.tokens import IMAGE_CONTEXT
+
+RECORD = "assembled.json"
+"""What a folder was assembled from; the same again is not written again."""
+_POSITIONS = "vision_model.embeddings.position_embedding"
+
+Read = Callable[[], Tensor]
+
+
+def assemble(
+    output: str | Path,
+    *,
+    vision_path: str | Path,
+    llm_path: str | Path,
+    mlp_path: str | Path | None = None,
+    force_image_size: int | None = None,
+    down_sample_ratio: float = 0.5,
+    ps_version: str = "v2",
+    template: str = "Hermes-2",
+    select_layer: int = -1,
+    seed: int = 0,
+    max_bytes: int = MAX_BYTES,
+    progress: Callable[[int, int], None] | None = None,
+    **keys: Any,
+) -> Path:
+    """Write a chat checkpoint; no more than one of its files is in memory, and a kill leaves no half of it.
+
+    Args:
+        output: a new folder, or one that was assembled before: it is kept if the same is asked for, else replaced.
+        vision_path: folder of an InternViT.
+        llm_path: folder of a language model with its tokenizer.
+        mlp_path: file with the tensors of a projector; by default it is a new one.
+        force_image_size: side of a tile; by default the vision tower's.
+        down_sample_ratio: of the pixel shuffle.
+        ps_version: of the pixel shuffle; the projectors of V1.1 and V1.2 were trained with v1.
+        template: name of the chat template.
+        select_layer: hidden state of the vision tower that is used.
+        seed: of what is new: a projector, rows of the input embeddings.
+        max_bytes: of a file of weights.
+        progress: is told how many tensors are written, and how many there are.
+        keys: further keys of config.json, such as `dynamic_image_size`.
+
+    Raises:
+        InputError: a part is missing or broken, or they do not fit together.
+    """
+    output = Path(output)
+    chosen = {
+        "force_image_size": force_image_size,
+        "downsample_ratio": down_sample_ratio,
+        "ps_version": ps_version,
+        "select_layer": select_layer,
+        **_template_keys(find_template(template)),
+        **keys,
+    }
+    parts = {"vision_path": vision_path, "llm_path": llm_path} | ({"mlp_path": mlp_path} if mlp_path else {})
+    paths = {name: Path(path) for name, path in parts.items()}
+    record = _make_record(paths, chosen | {"seed": seed, "max_bytes": max_bytes})
+    if _is_there(output, record):
+        return output
+    _write(output, _join(paths, chosen, seed), record, max_bytes, progress)
+    return output
+
+
+def _template_keys(template: ChatTemplate) -> dict[str, Any]:
+    """The keys of config.json that lead back to the template; under its published name where that is enough."""
+    published = template.name.partition("@")[0]
+    found = find_template(published).with_system(template.system)
+    name = published if replace(found, name=template.name) == template else template.name
+    return {"template": name, "system_message": template.system}
+
+
+def _make_record(paths: Mapping[str, Path], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides what is written: the parts, the sizes and times of their files, and the options."""
+    inputs = {}
+    for name, path in paths.items():
+        if not path.exists():
+            raise MissingError(f"{name}: expected a file or folder, got {path}, which does not exist; check the path")
+        files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+        states = {file.name: file.stat() for file in files}
+        sizes = {file: [state.st_size, state.st_mtime_ns] for file, state in states.items()}
+        inputs[name] = {"path": str(path.resolve()), "files": sizes}
+    return {"rules": 1, "inputs": inputs, "options": dict(options)}
+
+
+def _is_there(output: Path, record: Mapping[str, Any]) -> bool:
+    """Whether the folder holds what would be written.
+
+    Raises:
+        InputError: it holds something else that would be lost.
+    """
+    parts = [Path(part["path"]) for part in record["inputs"].values()]
+    if any(output.resolve() in (part, *part.parents) for part in parts):
+        raise InputError(f"output: expected a folder beside the parts, got {output}, which holds one; choose another")
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    if not (output / RECORD).is_file():
+        raise InputError(
+            f"output: expected a new folder or one that was assembled before, got {output} with other files; "
+            "choose another or remove it"
+        )
+    try:
+        check_folder(output)
+        return bool(json.loads((output / RECORD).read_text(encoding="utf-8")) == record)
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A checkpoint that is still to be written.
+
+    Attributes:
+        config, processor: all of it but the weights.
+        tensors: how each comes about, in the order of the files.
+    """
+
+    config: InternVLChatConfig
+    processor: InternVLProcessor
+    tensors: Mapping[str, Read]
+
+
+def _write(
+    output: Path,
+    whole: _Whole,
+    record: Mapping[str, Any],
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    with replace_folder(output) as folder:
+        writer = ShardWriter(folder, max_bytes)
+        for number, (name, read) in enumerate(whole.tensors.items(), 1):
+            writer.add(name, read())
+            if progress is not None:
+                progress(number, len(whole.tensors))
+        writer.finish()
+        check_names(make_empty(deepcopy(whole.config)), TensorFolder(folder), output)
+        whole.config.save_pretrained(folder)
+        whole.processor.save_pretrained(folder)
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _join(paths: Mapping[str, Path], keys: Mapping[str, Any], seed: int) -> _Whole:
+    """Open the parts; what can be wrong with them is found here, before anything is written."""
+    (vision_config, vision), (llm_config, language) = (
+        open_vision(paths["vision_path"]),
+        open_language(paths["llm_path"]),
+    )
+    size = keys["force_image_size"] or vision_config.image_size
+    values = dict(keys) | {"force_image_size": size, "architectures": [InternVLChatModel.__name__]}
+    config = InternVLChatConfig(vision_config=vision_config, llm_config=llm_config, **values)
+    _check_choices(config)
+    model: Any = make_empty(config)
+    tensors = _list_tensors("vision_model", model.vision_model, vision, paths["vision_path"])
+    if size != vision_config.image_size:
+        stored = deepcopy(vision_config)
+        tensors[_POSITIONS] = _then(tensors[_POSITIONS], resize_positions, config=stored, size=size)
+        config.vision_config.image_size = size
+    tensors |= _list_tensors("language_model", model.language_model, language, paths["llm_path"])
+    processor = _add_tokens(config, model, tensors, read_tokenizer(paths["llm_path"]), seed)
+    vision_config.dtype = vision.read("embeddings.class_embedding", 0, 1).dtype
+    config.dtype = llm_config.dtype = language.read(_name_words(model.language_model)[0], 0, 1).dtype
+    config.tie_word_embeddings = llm_config.tie_word_embeddings
+    if "mlp_path" in paths:
+        between = f"{paths['vision_path']} to {paths['llm_path']}"
+        projector = open_projector(paths["mlp_path"], model.mlp1, between)
+    else:
+        projector = make_projector(config, seed)
+    tensors |= {f"mlp1.{name}": tensor.detach for name, tensor in projector.items()}
+    return _Whole(config, processor, tensors)
+
+
+def _check_choices(config: InternVLChatConfig) -> None:
+    ratio, vision = config.downsample_ratio, config.vision_config
+    side, depth = config.image_size // vision.patch_size, vision.num_hidden_layers
+    if not 0 < ratio <= 1 or side < 1 or side % round(1 / ratio):
+        raise InputError(
+            f"down_sample_ratio: expected one that divides {side} x {side} patches ({config.image_size} pixels), "
+            f"got {ratio}; choose another, or another force_image_size"
+        )
+    if not -depth - 1 <= config.select_layer <= depth:
+        raise InputError(
+            f"select_layer: expected a layer of {depth}, got {config.select_layer}; use -1 for the last one"
+        )
+
+
+def _list_tensors(prefix: str, part: Any, source: TensorSource, folder: Path) -> dict[str, Read]:
+    """How the tensors of a part come about, in the order of the model."""
+    check_names(part, source, folder)
+    return {f"{prefix}.{name}": partial(_read_whole, source, name) for name, _ in part.named_parameters()}
+
+
+def _read_whole(source: TensorSource, name: str) -> Tensor:
+    return source.read(name).view(source.shapes[name])
+
+
+def _then(read: Read, change: Callable[..., Tensor], **arguments: Any) -> Read:
+    return lambda: change(read(), **arguments)
+
+
+def _name_words(language_model: Any) -> tuple[str, str]:
+    """The names of the input embeddings and the output matrix; the same where they are tied."""
+    names = {id(parameter): name for name, parameter in language_model.named_parameters()}
+    layers = language_model.get_input_embeddings(), language_model.get_output_embeddings()
+    words, answers = (names[id(layer.weight)] for layer in layers)
+    return words, answers
+
+
+def _add_tokens(
+    config: InternVLChatConfig, model: Any, tensors: dict[str, Read], tokenizer: Any, seed: int
+) -> InternVLProcessor:
+    """Add the special tokens to the tokenizer, and let the word matrices follow."""
+    growth = add_special_tokens(tokenizer, config.llm_config.vocab_size)
+    words, answers = (f"language_model.{name}" for name in _name_words(model.language_model))
+    if growth.num_new:
+        if words != answers:
+            std = config.llm_config.initializer_range
+            tensors[words] = _then(tensors[words], grow_input, growth=growth, std=std, seed=seed)
+        tensors[answers] = _then(tensors[answers], grow_output, growth=growth)
+    config.llm_config.vocab_size = growth.num_rows
+    config.image_context_token_id = int(tokenizer.get_vocab()[IMAGE_CONTEXT])
+    template = find_template(config.template or "").with_system(config.system_message)
+    tiler = ImageTiler(
+        image_size=config.image_size,
+        min_tiles=config.min_dynamic_patch,
+        max_tiles=config.max_dynamic_patch,
+        normalization=config.normalize_type,
+    )
+    return InternVLProcessor(tokenizer, template, tiler, tokens_per_tile=config.tokens_per_tile)

@@ -1,0 +1,120 @@
+"""The parts of a chat checkpoint as they are published: two folders, and the file of a projector.
+
+Every tensor of a part is used, or the part is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from internvl.errors import InputError, MissingError
+from internvl.model.configuration import InternVisionConfig, InternVLChatConfig, language_config
+from internvl.model.projector import build_projector
+from internvl.model.tensors import Renamed, TensorFolder, TensorSource, as_llama
+
+
+def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
+    """An InternViT under the names of our vision tower, and its configuration."""
+    values = _read_config(folder, "vision_path")
+    kind = values.get("model_type")
+    if kind != InternVisionConfig.model_type:
+        raise InputError(
+            f"vision_path: expected model_type {InternVisionConfig.model_type} in {folder / 'config.json'}, got "
+            f"{kind!r}; give the folder of an InternViT"
+        )
+    source = TensorFolder(folder)
+    config: InternVisionConfig = _make_config(InternVisionConfig.from_dict, values, folder, "vision_path")
+    return config, Renamed(source, {name.removeprefix("vision_model."): name for name in source.shapes})
+
+
+def open_language(folder: Path) -> tuple[Any, TensorSource]:
+    """A language model under the names of transformers, and its configuration."""
+    config = _make_config(language_config, _read_config(folder, "llm_path"), folder, "llm_path")
+    stored = TensorFolder(folder)
+    # Old folders hold the frequencies of the rotary embedding, which follow from the configuration.
+    names = {f"language_model.{name}": name for name in stored.shapes if not name.endswith(".rotary_emb.inv_freq")}
+    source = as_llama(Renamed(stored, names), config)
+    bare = {name.removeprefix("language_model."): name for name in source.shapes}
+    if "lm_head.weight" in bare:
+        # A stored head counts, whatever the configuration says about tying, as in published chat checkpoints.
+        config.tie_word_embeddings = False
+    return config, Renamed(source, bare)
+
+
+def open_projector(path: Path, wanted: nn.Module, between: str) -> dict[str, Tensor]:
+    """The tensors of a projector file, not yet read.
+
+    Args:
+        path: what `torch.save` made of its state.
+        wanted: a projector of the right widths.
+        between: what the widths come from, for the error.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        projector = {name.removeprefix("mlp1."): tensor for name, tensor in state.items()}
+        shapes = {name: tuple(tensor.shape) for name, tensor in projector.items()}
+    except Exception as error:  # the unpickler raises whatever a file makes it raise
+        reason = str(error).partition("\n")[0][:160]
+        raise InputError(
+            f"mlp_path: expected tensors by name, written by torch.save, in {path}, got {type(error).__name__}: "
+            f"{reason}; copy the file again"
+        ) from None
+    expected = {name: tuple(parameter.shape) for name, parameter in wanted.named_parameters()}
+    if shapes.keys() != expected.keys():
+        raise InputError(
+            f"mlp_path: expected the tensors {', '.join(expected)} in {path}, got {', '.join(shapes) or 'none'}; "
+            "give the file of an InternVL projector"
+        )
+    wrong = next((name for name in expected if shapes[name] != expected[name]), None)
+    if wrong is not None:
+        raise InputError(
+            f"mlp_path: expected {wrong} of shape {expected[wrong]}, from {between}, got {shapes[wrong]} in {path}; "
+            "give parts that belong together, or their down_sample_ratio"
+        )
+    return {name: projector[name] for name in expected}
+
+
+def make_projector(config: InternVLChatConfig, seed: int) -> dict[str, Tensor]:
+    """A new one, in the type of the language model."""
+    widths = config.vision_config.hidden_size, config.llm_config.hidden_size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        projector = build_projector(*widths, config.downsample_ratio)
+    return dict(projector.to(config.llm_config.dtype).state_dict())
+
+
+def _make_config(make: Callable[[dict[str, Any]], Any], values: dict[str, Any], folder: Path, option: str) -> Any:
+    try:
+        return make(values)
+    except InputError as error:
+        raise InputError(f"{option}: {folder / 'config.json'}: {error}") from None
+    except Exception as error:  # what transformers raises about a value differs from model to model
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{option}: expected values in {folder / 'config.json'} that transformers takes, got {reason}; "
+            "copy it again"
+        ) from None
+
+
+def _read_config(folder: Path, option: str) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise MissingError(f"{option}: expected a folder, got {folder}, which is none; check the path")
+    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+        raise MissingError(
+            f"{option}: expected model.safetensors or shards with their index in {folder}, got neither; "
+            "load the model with transformers and save it again"
+        )
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option}: expected JSON in {path}, got {error}; copy it again") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{option}: expected an object in {path}, got {type(values).__name__}; copy it again")
+    return values

@@ -1,0 +1,201 @@
+"""Tensors read in parts: any range of any tensor is the same slice of the whole, and broken files are named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from internvl.errors import InputError
+from internvl.model.internlm2 import to_llama
+from internvl.model.tensors import Overlay, RegroupedInternLM2, Renamed, TensorFolder, TensorSource, open_weights
+
+SHAPES = {"number": (), "row": (5,), "matrix": (3, 4), "cube": (2, 3, 4), "none": (0,), "no_rows": (0, 4)}
+SHAPES |= {"no_columns": (3, 0), "one": (1,), "column": (5, 1)}
+HEADS = {"num_heads": 4, "num_kv_heads": 2}
+
+
+def make_state(
+    shapes: dict[str, tuple[int, ...]], seed: int = 0, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Every element of every tensor is another number."""
+    first = 1000 * seed
+    state = {}
+    for name, shape in shapes.items():
+        state[name] = torch.arange(first, first + prod(shape)).to(dtype).reshape(shape)
+        first += prod(shape)
+    return state
+
+
+def write_folder(folder: Path, state: dict[str, Tensor], shards: int = 1) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if shards == 1:
+        save_file(state, folder / "model.safetensors")
+        return folder
+    weight_map: dict[str, str] = {}
+    for number in range(shards):
+        part = dict(list(state.items())[number::shards])
+        save_file(part, folder / f"model-{number}.safetensors")
+        weight_map |= dict.fromkeys(part, f"model-{number}.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder
+
+
+def check_ranges(source: TensorSource, state: dict[str, Tensor]) -> None:
+    """Every range of every tensor, and what the defaults mean."""
+    assert dict(source.shapes) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name, tensor in state.items():
+        flat = tensor.flatten()
+        assert torch.equal(source.read(name), flat)
+        for start in range(len(flat) + 1):
+            assert torch.equal(source.read(name, start), flat[start:])
+            for stop in range(start, len(flat) + 1):
+                part = source.read(name, start, stop)
+                assert part.dtype == tensor.dtype
+                assert torch.equal(part, flat[start:stop]), (name, start, stop)
+
+
+def internlm2_state(seed: int = 0) -> dict[str, Tensor]:
+    """Two layers of four heads over two key/value heads, each two wide."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "language_model.model.tok_embeddings.weight": (6, 4),
+        "language_model.output.weight": (6, 4),
+    }
+    for layer in range(2):
+        name = f"language_model.model.layers.{layer}."
+        shapes |= {name + "attention.wqkv.weight": (16, 4), name + "attention.wqkv.bias": (16,)}
+        shapes |= {name + "attention.wo.weight": (4, 8), name + "ffn_norm.weight": (4,)}
+    return make_state(shapes | {"mlp1.0.weight": (5,)}, seed)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_any_range_of_a_folder_is_the_slice_of_the_whole(shards, tmp_path):
+    state = make_state(SHAPES)
+    check_ranges(TensorFolder(write_folder(tmp_path, state, shards)), state)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_the_stored_type_stays(dtype, tmp_path):
+    state = make_state({"cube": (2, 3, 4), "number": ()}, dtype=dtype)
+    check_ranges(TensorFolder(write_folder(tmp_path, state)), state)
+
+
+def test_random_shapes_and_ranges(tmp_path):
+    random = Random(0)
+    shapes = {f"tensor {i}": tuple(random.randint(1, 7) for _ in range(random.randint(1, 4))) for i in range(40)}
+    state = make_state(shapes)
+    source = TensorFolder(write_folder(tmp_path, state, 3))
+    for name, tensor in state.items():
+        flat = tensor.flatten()
+        for _ in range(20):
+            start, stop = sorted(random.choices(range(len(flat) + 1), k=2))
+            assert torch.equal(source.read(name, start, stop), flat[start:stop]), (name, start, stop)
+
+
+def test_what_was_read_of_a_folder_does_not_change_it(tmp_path):
+    state = make_state(SHAPES)
+    source = TensorFolder(write_folder(tmp_path, state))
+    source.read("cube").zero_()
+    source.read("cube", 3, 9).zero_()
+    check_ranges(source, state)
+    assert torch.equal(load_file(tmp_path / "model.safetensors")["cube"], state["cube"])
+
+
+def test_regrouping_in_parts_is_regrouping_the_whole(tmp_path):
+    state = internlm2_state()
+    source = RegroupedInternLM2(TensorFolder(write_folder(tmp_path, state, 3)), **HEADS)
+    expected = to_llama(state, **HEADS)
+    assert len(expected) == len(state) + 2 * 2 * 2
+    check_ranges(source, expected)
+
+
+def test_open_weights_knows_the_layout_by_its_names(tmp_path):
+    config = SimpleNamespace(num_attention_heads=4, num_key_value_heads=2)
+    state = internlm2_state()
+    check_ranges(open_weights(write_folder(tmp_path / "internlm2", state), config), to_llama(state, **HEADS))
+    check_ranges(open_weights(write_folder(tmp_path / "other", make_state(SHAPES)), config), make_state(SHAPES))
+
+
+@pytest.mark.parametrize("heads", [(4, 3), (7, 2), (5, 5)])
+def test_a_fused_projection_of_other_heads_is_named(heads, tmp_path):
+    source = TensorFolder(write_folder(tmp_path, internlm2_state()))
+    with pytest.raises(InputError, match=r"layers\.0\.attention\.wqkv\.(weight|bias), got the shape \(16") as caught:
+        RegroupedInternLM2(source, num_heads=heads[0], num_kv_heads=heads[1])
+    assert "\n" not in str(caught.value)
+
+
+def test_renamed_tensors_are_those_of_their_source(tmp_path):
+    state = make_state(SHAPES)
+    names = {f"part.{name}": name for name in ("cube", "row", "number")}
+    source = Renamed(TensorFolder(write_folder(tmp_path, state)), names)
+    check_ranges(source, {name: state[there] for name, there in names.items()})
+
+
+def test_an_overlay_hides_what_is_below_and_shows_the_rest(tmp_path):
+    base = make_state({"both": (3, 4), "below": (5,), "other shape": (2, 3)})
+    top = make_state({"both": (3, 4), "above": (2, 2), "other shape": (4,)}, seed=1)
+    overlay = Overlay(
+        TensorFolder(write_folder(tmp_path / "top", top)), TensorFolder(write_folder(tmp_path / "base", base))
+    )
+    check_ranges(overlay, base | top)
+
+
+def cut(folder: Path) -> None:
+    path = folder / "model-1.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+
+
+def cut_head(folder: Path) -> None:
+    path = folder / "model-1.safetensors"
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def empty(folder: Path) -> None:
+    (folder / "model-1.safetensors").write_bytes(b"")
+
+
+def scribble(folder: Path) -> None:
+    (folder / "model-1.safetensors").write_bytes(bytes(range(256)) * 8)
+
+
+def lose(folder: Path) -> None:
+    (folder / "model-1.safetensors").unlink()
+
+
+def lose_all(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def index_with(text: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / "model.safetensors.index.json").write_text(text)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(cut, cut_head, empty, scribble, lose, lose_all),
+        *map(index_with, ["{", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"row": 3}}', "null"]),
+    ],
+)
+def test_a_damaged_folder_is_named_in_one_line(damage, tmp_path):
+    folder = write_folder(tmp_path, make_state(SHAPES), 2)
+    damage(folder)
+    expected = (
+        rf"^checkpoint: expected readable weights in {re.escape(str(folder))}, got \w+: .*; copy the folder again$"
+    )
+    with pytest.raises(InputError, match=expected) as caught:
+        TensorFolder(folder)
+    assert "\n" not in str(caught.value)
