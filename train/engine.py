@@ -19,7 +19,7 @@ from internvl.frames import FrameSampling
 from internvl.model.configuration import InternVLChatConfig
 from internvl.processor import InternVLProcessor
 from train.bad_samples import FILE_NAME, BadSampleLog, check_share
-from train.config import DataConfig, FinetuneConfig
+from train.config import DataConfig, FinetuneConfig, ModelConfig
 from train.cost import measure_cost
 from train.counter import Counter
 from train.data import SFTDataModule
@@ -127,13 +127,17 @@ def name_mixture(mixture: Mixture) -> str:
     return hashlib.sha256(repr((mixture.is_weighted, parts)).encode()).hexdigest()[:16]
 
 
+def read_model_config(options: ModelConfig) -> InternVLChatConfig:
+    """The configuration of the model that is trained; no weights are read."""
+    text = (Path(options.pretrained) / "config.json").read_text(encoding="utf-8")
+    return InternVLChatConfig.from_dict(json.loads(text))
+
+
 def _choose_batches(config: FinetuneConfig) -> Packing | Padding:
     data = config.data
     if not data.packing:
         return Padding(config.per_device_batch_size, data.group_by_length)
-    model = InternVLChatConfig.from_dict(
-        json.loads((Path(config.model.pretrained) / "config.json").read_text(encoding="utf-8"))
-    )
+    model = read_model_config(config.model)
     assert data.max_packed_tokens is not None
     budget = PackBudget(data.max_packed_tokens, data.max_packed_tiles)
     return Packing(budget, measure_cost(model, vision_frozen=config.model.freeze_backbone))

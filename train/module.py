@@ -12,6 +12,8 @@ from internvl.errors import InputError
 from internvl.model import InternVLChatModel, load_model
 from train.config import ModelConfig, OptimConfig
 from train.counts import Counts
+from train.dataset import NOT_INPUTS
+from train.meters import SourceLosses
 from train.optim import build_optimizer, cosine
 from train.order import derive_seed
 
@@ -36,6 +38,7 @@ class SFTModule(L.LightningModule):
         self.template = model.conv_style
         self.counts = Counts()  # of the present optimiser step, over all ranks
         self.parts: list[Tensor] = []  # of its loss, from the forward passes so far
+        self.source_losses: SourceLosses | None = None  # of every data set; counted for whoever puts it there
 
     def configure_model(self) -> None:
         """Load the checkpoint and freeze what is to stay."""
@@ -92,11 +95,15 @@ class SFTModule(L.LightningModule):
         # By the place in the run, so that one that goes on draws what it would have drawn.
         place = self.trainer.global_step, batch_idx % passes, self.trainer.global_rank
         torch.manual_seed(derive_seed(self.seed, *place))
-        inputs = {name: value for name, value in batch.items() if name not in ("counts", "found")}
+        inputs = {name: value for name, value in batch.items() if name not in NOT_INPUTS}
         inputs["loss_weight"] = inputs["loss_weight"].view(torch.float32)
         # A step without any label has the loss 0, and the same graph as every other.
         total = torch.tensor(max(self.counts.weight, 1e-6), dtype=torch.float32, device=self.device)
-        loss = self.model(**inputs, total_weight=total, all_logits=False).loss
+        asked = self.source_losses is not None
+        output = self.model(**inputs, total_weight=total, all_logits=False, with_token_losses=asked)
+        if self.source_losses is not None:
+            self.source_losses.add(output.token_losses, batch["sources"][output.token_samples])
+        loss = output.loss
         self.parts.append(loss.detach())
         if (batch_idx + 1) % passes == 0:
             whole = torch.stack(self.parts).sum()

@@ -11,7 +11,6 @@ import zipfile
 from pathlib import Path
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -22,13 +21,15 @@ from internvl.processor import InternVLProcessor
 from train.arguments import write_config
 from train.bad_samples import FILE_NAME
 from train.callbacks.bad_samples import BadSamplesCallback
+from train.callbacks.charts import ChartsCallback
 from train.callbacks.epoch import EpochCallback
 from train.callbacks.export import ExportCallback
 from train.callbacks.progress import ProgressCallback
-from train.callbacks.throughput import ThroughputCallback
 from train.config import FinetuneConfig
+from train.cost import measure_training
 from train.data import SFTDataModule
-from train.engine import Crew, build_data
+from train.engine import Crew, build_data, read_model_config
+from train.explain import explain
 from train.module import SFTModule
 
 # What Lightning warns of: few workers, one loader for the whole run, going on inside of it in the same folder, parts
@@ -81,10 +82,10 @@ def fit(config: FinetuneConfig) -> Path:
         enable_progress_bar=shows_bar,
         default_root_dir=folder,
         logger=TensorBoardLogger(save_dir=folder, name="tensorboard", version=""),
-        callbacks=_callbacks(config, folder, len(data.dataset), shows_bar),
+        callbacks=_callbacks(config, folder, data, shows_bar),
     )
     if trainer.is_global_zero:
-        _explain(config, data, devices, accumulation, checkpoint)
+        print("\n".join(explain(config, data, devices, accumulation, checkpoint)), flush=True)
     with warnings.catch_warnings():
         for about in _ON_PURPOSE:
             warnings.filterwarnings("ignore", f".*{about}")
@@ -94,14 +95,21 @@ def fit(config: FinetuneConfig) -> Path:
     return folder / "export"
 
 
-def _callbacks(config: FinetuneConfig, folder: Path, num_rows: int, shows_bar: bool) -> list[L.Callback]:
+def _callbacks(config: FinetuneConfig, folder: Path, data: SFTDataModule, shows_bar: bool) -> list[L.Callback]:
     """What runs beside the model; lines of progress where no bar shows it."""
-    throughput = ThroughputCallback(config.log_steps)
+    num_rows = len(data.dataset)
+    charts = ChartsCallback(
+        config.log_steps,
+        [source.name for source in data.dataset.mixture.sources],
+        measure_training(read_model_config(config.model), config.model),
+        config.data.max_packed_tokens if config.data.packing else None,
+        config.peak_tflops,
+    )
     return [
-        throughput,
+        charts,
         EpochCallback(config.batch_size / num_rows),
         BadSamplesCallback(folder, num_rows, config.data.max_bad_share),
-        *([] if shows_bar else [ProgressCallback(throughput, config.log_steps)]),
+        *([] if shows_bar else [ProgressCallback(charts, config.log_steps)]),
         ModelCheckpoint(
             dirpath=folder / "checkpoints",
             filename="step-{step}",
@@ -166,28 +174,3 @@ def _precision(choice: str, on_gpu: bool) -> str:
     if choice != "auto":
         return choice
     return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
-
-
-def _explain(config: FinetuneConfig, data: SFTDataModule, devices: int, accumulation: int, start: Path | None) -> None:
-    mixture = data.dataset.mixture
-    rows = zip(mixture.sources, mixture.files, mixture.draws, mixture.refused, strict=True)
-    for source, file, draws, refused in rows:
-        bad = f", {len(refused):,} bad" if len(refused) else ""
-        print(f"data: {source.name}: {draws:,} samples per epoch of {len(file):,} rows{bad}")
-    print(f"batch: {_describe_batches(config, data, devices, accumulation)}")
-    print(f"steps: {len(data.plan):,}, {len(data.plan) * config.batch_size / len(mixture):.2f} epochs")
-    print(f"run folder: {config.output_dir}" + (f", going on from {start}" if start else ""), flush=True)
-
-
-def _describe_batches(config: FinetuneConfig, data: SFTDataModule, devices: int, accumulation: int) -> str:
-    shared = f"{devices} devices x {accumulation} forward passes"
-    if not config.data.packing:
-        return f"{config.batch_size} samples = {config.per_device_batch_size} per device x {shared}"
-    # A part of the steps says enough, and takes no time.
-    steps = range(0, len(data.plan), max(1, len(data.plan) // 32))
-    packs = [pack for step in steps for pack in data.plan.step(step)]
-    tokens = [int(data.dataset.measure(np.array(pack))[0].sum()) for pack in packs]
-    return (
-        f"{config.batch_size} samples in {data.plan.num_batches} packs = {shared}; packs of {np.mean(tokens):,.0f} "
-        f"tokens on average, at most {config.data.max_packed_tokens:,} tokens and {config.data.max_packed_tiles} tiles"
-    )
