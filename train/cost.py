@@ -97,7 +97,7 @@ def measure_training(config: InternVLChatConfig, options: ModelConfig) -> CostMo
     per_tile += cost.projector * _count_passes(passed, not options.freeze_mlp)
     passed = passed or not options.freeze_mlp
     frozen = options.freeze_llm or options.use_llm_lora > 0
-    head = not frozen or (options.unfreeze_lm_head and not options.use_llm_lora)
+    head = not frozen or options.unfreeze_lm_head
     passed = passed or not frozen or options.use_llm_lora > 0
     return CostModel(
         per_token=cost.decoder * _count_passes(passed, not frozen) + cost.head * _count_passes(passed, head),

@@ -31,6 +31,7 @@ from train.data import SFTDataModule
 from train.engine import Crew, build_data, read_model_config
 from train.explain import explain
 from train.module import SFTModule
+from train.record import add_start, describe_start, name_devices
 
 # What Lightning warns of: few workers, one loader for the whole run, going on inside of it in the same folder, parts
 # that stay in evaluation mode because they are frozen, and a run shorter than the interval of its log.
@@ -85,6 +86,9 @@ def fit(config: FinetuneConfig) -> Path:
         callbacks=_callbacks(config, folder, data, shows_bar),
     )
     if trainer.is_global_zero:
+        names = name_devices(devices, on_gpu=on_gpu)
+        start = describe_start(sys.orig_argv, world=devices, nodes=config.nodes, devices=names, resumed_from=checkpoint)
+        add_start(folder, start)
         print("\n".join(explain(config, data, devices, accumulation, checkpoint)), flush=True)
     with warnings.catch_warnings():
         for about in _ON_PURPOSE:
@@ -129,7 +133,7 @@ def _prepare_folder(folder: Path, config: FinetuneConfig, crew: Crew) -> Path | 
     if crew.is_first and config.overwrite:
         for name in ("checkpoints", "tensorboard", "export", "plan"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (FILE_NAME, "manifest.json"):
+        for name in (FILE_NAME, "manifest.json", "run.json"):
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     if crew.is_first:

@@ -87,6 +87,7 @@ def test_the_run_folder_holds_everything(finished_run):
         "export",
         "manifest.json",
         "plan",
+        "run.json",
         "tensorboard",
     ]
     assert (folder / "bad_samples.jsonl").read_text() == ""
