@@ -36,11 +36,11 @@ def test_packs_are_explained(checkpoint, tmp_path):
     passes = data.plan.num_batches // 2
     lines = explain(parse(arguments), data, 2, passes, None)
     tokens = sum(count_by_hand(data, 40))
+    batches = f"8 samples in {2 * passes} packs = 2 devices x {passes} forward passes"
     assert lines == [
         "data: pictures: 13 samples per epoch of 13 rows, 1 bad",
         "data: text: 14 samples per epoch of 7 rows",
-        f"batch: 8 samples in {2 * passes} packs = 2 devices x {passes} forward passes; packs of "
-        f"{tokens / 10 / passes:,.0f} tokens on average, at most 150 tokens and 48 tiles",
+        f"batch: {batches}; packs of {tokens / 10 / passes:,.0f} tokens on average, at most 150 tokens and 48 tiles",
         "steps: 5, 1.48 epochs",
         f"tokens: about {tokens / 5:,.0f} per step, {tokens / 40 * 27:,.0f} per epoch, {tokens:,} in all",
         f"run folder: {tmp_path}/run",
