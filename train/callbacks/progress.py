@@ -18,6 +18,7 @@ class ProgressCallback(L.Callback):
         self.every = every
         self.begin = 0.0
         self.first_step = 0
+        self.is_new = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.begin, self.first_step = time.perf_counter(), trainer.global_step
@@ -26,11 +27,15 @@ class ProgressCallback(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step, total = trainer.global_step, trainer.max_steps
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if not stepped or not trainer.is_global_zero or (step % self.every and step != total):
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        done = max(1, step - self.first_step)
-        left = (time.perf_counter() - self.begin) / done * (total - step)
+        done, seconds = max(1, step - self.first_step), time.perf_counter() - self.begin
+        if self.is_new:
+            # The first step waits for the workers to start, so it says little of the others.
+            self.begin, self.first_step, self.is_new = time.perf_counter(), step, False
+        if not trainer.is_global_zero or (step % self.every and step != total):
+            return
+        left = seconds / done * (total - step)
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         words = [
             f"step {step}/{total}",

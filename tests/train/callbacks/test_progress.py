@@ -49,6 +49,25 @@ def test_the_use_of_the_device_has_a_place_where_it_is_known():
     assert describe_points({}) == []
 
 
+def test_a_slow_first_step_is_no_measure_of_the_others(clock, capsys):
+    progress = ProgressCallback(SimpleNamespace(points=POINTS), 1)  # type: ignore[arg-type]
+    trainer: Any = SimpleNamespace(
+        global_step=0,
+        max_steps=10,
+        accumulate_grad_batches=1,
+        is_global_zero=True,
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 1.0}])],
+        callback_metrics={"train/loss": torch.tensor(1.0)},
+    )
+    module: Any = None
+    progress.on_train_start(trainer, module)
+    for index, seconds in enumerate([100.0, 2.0, 4.0]):
+        clock.now += seconds
+        trainer.global_step = index + 1
+        progress.on_train_batch_end(trainer, module, None, None, index)
+    assert [line.split()[-2] for line in capsys.readouterr().out.splitlines()] == ["0:15:00", "0:00:16", "0:00:21"]
+
+
 def test_long_times_are_hours(clock, capsys):
     run(clock, 1, total=5000)
     assert capsys.readouterr().out.splitlines()[0].endswith(" 2:46:38 left")
