@@ -60,7 +60,7 @@ class ChartsCallback(L.Callback):
         self.peak_tflops = peak_tflops
         self.points: dict[str, float] = {}
         self.counts: list[torch.Tensor] = []
-        self.begin = self.waited = 0.0
+        self.begin = self.paused = self.waited = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         module: Any = pl_module
@@ -96,6 +96,12 @@ class ChartsCallback(L.Callback):
         for label, name in shown.items():
             if name in self.points:
                 pl_module.log(label, self.points[name], prog_bar=True, logger=False)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.begin += time.perf_counter() - self.paused  # which is no time of training
 
     def _read(self, trainer: L.Trainer, losses: torch.Tensor, peak: float) -> Interval:
         """The interval that ends now, from all ranks; the next one begins."""

@@ -26,6 +26,23 @@ class Logger:
         self.points.append((step, dict(metrics)))
 
 
+def make_trainer(logger: Logger, **keys: Any) -> Any:
+    """What the callback asks of a trainer."""
+    usual = {
+        "global_step": 0,
+        "accumulate_grad_batches": 1,
+        "loggers": [logger],
+        "max_steps": 99,
+        "precision": "32-true",
+        "is_global_zero": True,
+        "world_size": 1,
+        "global_rank": 0,
+        "train_dataloader": SimpleNamespace(waited=0.0),
+        "strategy": SimpleNamespace(reduce=lambda values, reduce_op: values),
+    }
+    return SimpleNamespace(**usual | keys)
+
+
 def run(
     clock: Any,
     steps: Sequence[Counts],
@@ -44,18 +61,7 @@ def run(
     """
     logger = Logger()
     callback = ChartsCallback(every, ["one", "two"], COST, **options)
-    trainer: Any = SimpleNamespace(
-        global_step=first,
-        accumulate_grad_batches=passes,
-        loggers=[logger],
-        max_steps=last,
-        precision="32-true",
-        is_global_zero=True,
-        world_size=1,
-        global_rank=0,
-        train_dataloader=SimpleNamespace(waited=0.0),
-        strategy=SimpleNamespace(reduce=lambda values, reduce_op: values),
-    )
+    trainer = make_trainer(logger, global_step=first, accumulate_grad_batches=passes, max_steps=last)
     shown: dict[str, float] = {}
     module: Any = SimpleNamespace(
         counts=Counts(),
@@ -140,15 +146,10 @@ def test_ranks_exchange_one_message_per_point(clock):
 
     logger = Logger()
     callback = ChartsCallback(2, ["one", "two"], COST)
-    trainer: Any = SimpleNamespace(
-        global_step=0,
-        accumulate_grad_batches=1,
-        loggers=[logger],
-        max_steps=9,
-        precision="32-true",
+    trainer = make_trainer(
+        logger,
         is_global_zero=False,
         world_size=2,
-        global_rank=0,
         train_dataloader=SimpleNamespace(waited=0.1),
         strategy=SimpleNamespace(reduce=reduce),
     )
@@ -167,6 +168,21 @@ def test_ranks_exchange_one_message_per_point(clock):
     # Two devices share the work.
     assert first["speed/model_tflops_per_device"] == 5.0 / 2
     assert (second["loss/two"], "loss/one" in second) == (3.0, False)
+
+
+def test_the_time_of_an_evaluation_is_none_of_training(clock):
+    logger = Logger()
+    callback = ChartsCallback(1, [], COST)
+    trainer = make_trainer(logger, global_step=1)
+    module: Any = SimpleNamespace(counts=Counts(tokens=6), device=torch.device("cpu"), log=lambda *_, **__: None)
+    callback.on_train_start(trainer, module)
+    clock.now += 1.0
+    callback.on_validation_start(trainer, module)
+    clock.now += 50.0
+    callback.on_validation_end(trainer, module)
+    clock.now += 2.0
+    callback.on_train_batch_end(trainer, module, None, None, 0)
+    assert select(logger.points, "speed/tokens_per_second") == {0: 2.0}
 
 
 def test_a_run_without_a_known_peak_says_once_how_to_give_it(clock, capsys):
