@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from accelerate import init_empty_weights
+from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
-from internvl.folder import check_folder, weight_files
+from internvl.folder import check_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
-from internvl.model.internlm2 import is_internlm2, to_llama
+from internvl.model.shards import ShardWriter, replace_folder
+from internvl.model.tensors import TensorSource, open_weights
 from internvl.processor import InternVLProcessor, read_tokenizer, template_of
 from internvl.tokens import IMAGE_CONTEXT
 
@@ -36,63 +36,69 @@ def load_model(
         drop_path_rate: of the vision tower in training; published configs carry stale values.
     """
     folder = check_folder(folder)
-    kwargs: dict[str, Any] = {"attn_implementation": attention} if attention else {}
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    context_id = _context_id(folder)
-    # The system text is made explicit, so that saving a checkpoint of early 2024 does not change it later.
-    config = InternVLChatConfig.from_dict(
-        values | {"image_context_token_id": context_id, "system_message": template_of(values).system}
-    )
+    config, source = open_checkpoint(folder)
     config.vision_config.drop_path_rate = drop_path_rate
-    try:
-        if _stores_internlm2(folder):
-            model = _load_internlm2(folder, config, dtype=dtype, **kwargs)
-        else:
-            # With "ignore", tensors of another shape are reported with the others instead of raising on their own.
-            loaded: Any = InternVLChatModel.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **kwargs,
-            )
-            model, report = loaded
-            _account(folder, report)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).partition("\n")[0][:160]
-        raise InputError(
-            f"checkpoint: expected readable weights in {folder}, got {type(error).__name__}: {reason}; "
-            "copy the folder again"
-        ) from None
+    model = make_empty(config, dtype=dtype, attention=attention)
+    check_names(model, source, folder)
+    materialize(model, torch.device("cpu"))
+    for name, parameter in model.named_parameters():
+        parameter.data.copy_(source.read(name).view(parameter.shape))
+    return model.eval()
+
+
+def open_checkpoint(folder: Path) -> tuple[InternVLChatConfig, TensorSource]:
+    """The configuration of a checkpoint, made explicit, and its tensors, not yet read."""
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    # The system text is made explicit, so that saving a checkpoint of early 2024 does not change it later.
+    explicit = {"image_context_token_id": _context_id(folder), "system_message": template_of(values).system}
+    config = InternVLChatConfig.from_dict(values | explicit)
+    source = open_weights(folder, config.llm_config)
+    if "language_model.lm_head.weight" in source.shapes:
+        # Published decoders up to version 3 store their head, whatever their configuration says about tying.
+        config.llm_config.tie_word_embeddings = False
+    return config, source
+
+
+def make_empty(
+    config: InternVLChatConfig, *, dtype: torch.dtype = torch.float32, attention: str | None = None
+) -> InternVLChatModel:
+    """The model without memory for its parameters; its buffers are what they are to be."""
+    with init_empty_weights(include_buffers=False):
+        model = make_model(config, dtype=dtype, attention=attention)
+    # Every name got a parameter of its own.
+    model.language_model.tie_weights()
     return model
 
 
-def save_checkpoint(folder: str | Path, model: InternVLChatModel, processor: InternVLProcessor) -> Path:
-    """Write a `from_pretrained` folder under a temporary name, then rename it."""
-    folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    model.save_pretrained(partial)
-    processor.save_pretrained(partial)
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(folder, old)
-        os.replace(partial, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(partial, folder)
-    return folder
+def make_model(config: InternVLChatConfig, *, dtype: torch.dtype, attention: str | None) -> InternVLChatModel:
+    """The model with whatever parameters memory holds."""
+    chosen: dict[str, Any] = {"attn_implementation": attention} if attention else {}
+    with no_init_weights():
+        model: InternVLChatModel = InternVLChatModel._from_config(config, dtype=dtype, **chosen)
+    return model
 
 
-def _account(folder: Path, report: dict[str, Any]) -> None:
+def materialize(model: torch.nn.Module, device: torch.device) -> None:
+    """Give the parameters of an empty model memory, to be filled."""
+    model._apply(lambda tensor: torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device))
+    for module in model.modules():
+        if isinstance(module, InternVLChatModel):
+            # Memory was given to each name by itself.
+            module.language_model.tie_weights()
+
+
+def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) -> None:
+    """Every parameter has a tensor of its shape, and every tensor a parameter.
+
+    Raises:
+        InputError: with the names that have not.
+    """
+    wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    stored = source.shapes
     problems = {
-        "missing": sorted(report["missing_keys"]),
-        "unexpected": sorted(report["unexpected_keys"]),
-        "of another shape": sorted(str(entry[0]) for entry in report["mismatched_keys"]),
+        "missing": sorted(wanted.keys() - stored.keys()),
+        "unexpected": sorted(stored.keys() - wanted.keys()),
+        "of another shape": sorted(name for name in wanted.keys() & stored.keys() if wanted[name] != stored[name]),
     }
     named = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in problems.items() if keys]
     if named:
@@ -102,6 +108,26 @@ def _account(folder: Path, report: dict[str, Any]) -> None:
         )
 
 
+def save_checkpoint(folder: str | Path, model: InternVLChatModel, processor: InternVLProcessor) -> Path:
+    """Write a `from_pretrained` folder under a temporary name, then rename it."""
+    with replace_folder(folder) as partial:
+        writer = ShardWriter(partial)
+        for name, parameter in model.named_parameters():
+            writer.add(name, parameter.data)
+        writer.finish()
+        config: Any = model.config
+        save_config(partial, config, model.dtype, processor)
+    return Path(folder)
+
+
+def save_config(folder: Path, config: InternVLChatConfig, dtype: torch.dtype, processor: InternVLProcessor) -> None:
+    """Write all of a checkpoint folder but its weights."""
+    config.architectures = [InternVLChatModel.__name__]
+    config.dtype = config.llm_config.dtype = config.vision_config.dtype = dtype
+    config.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
 def _context_id(folder: Path) -> int:
     vocabulary = read_tokenizer(folder).get_vocab()
     if IMAGE_CONTEXT not in vocabulary:
@@ -109,31 +135,3 @@ def _context_id(folder: Path) -> int:
             f"tokenizer: expected the token {IMAGE_CONTEXT} in {folder}, got none; it is no chat checkpoint yet"
         )
     return int(vocabulary[IMAGE_CONTEXT])
-
-
-def _stores_internlm2(folder: Path) -> bool:
-    for file in weight_files(folder):
-        with safe_open(file, framework="pt") as tensors:
-            if any(".attention.wqkv." in name for name in tensors.keys()):  # noqa: SIM118 - no mapping
-                return True
-    return False
-
-
-def _load_internlm2(folder: Path, config: InternVLChatConfig, **kwargs: Any) -> InternVLChatModel:
-    state: dict[str, torch.Tensor] = {}
-    for file in weight_files(folder):
-        with safe_open(file, framework="pt") as tensors:
-            state |= {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
-    assert is_internlm2(state)
-    model: InternVLChatModel = InternVLChatModel._from_config(config, **kwargs)
-    converted = to_llama(
-        state,
-        num_heads=config.llm_config.num_attention_heads,
-        num_kv_heads=config.llm_config.num_key_value_heads,
-    )
-    result = model.load_state_dict(converted, strict=False)
-    _account(
-        folder,
-        {"missing_keys": result.missing_keys, "unexpected_keys": result.unexpected_keys, "mismatched_keys": []},
-    )
-    return model.eval()

@@ -6,7 +6,7 @@ would be wrong without an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
@@ -22,9 +22,9 @@ _NAMES = {
 }
 
 
-def is_internlm2(state: Mapping[str, Tensor]) -> bool:
-    """Whether the language model of this state dict is an InternLM2."""
-    return any(name.startswith("language_model.") and ".attention.wqkv." in name for name in state)
+def is_internlm2(names: Iterable[str]) -> bool:
+    """Whether tensors of these names are of a chat model with an InternLM2."""
+    return any(name.startswith("language_model.") and ".attention.wqkv." in name for name in names)
 
 
 def to_llama(state: Mapping[str, Tensor], *, num_heads: int, num_kv_heads: int) -> dict[str, Tensor]:

@@ -1,0 +1,83 @@
+"""Writing checkpoint folders: tensor by tensor into files of bounded size, and a folder at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+_MAX_BYTES = 5_000_000_000
+
+
+@contextmanager
+def replace_folder(folder: str | Path) -> Iterator[Path]:
+    """A folder to write to that takes the place of `folder` when all went well; a kill leaves the former one."""
+    folder = Path(folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    if folder.exists():
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+        os.replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(partial, folder)
+
+
+class ShardWriter:
+    """The weights of a checkpoint folder, of which no more than one file is in memory.
+
+    Args:
+        folder: to write to.
+        max_bytes: of a file, where its first tensor is not larger already.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = _MAX_BYTES) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.files: list[list[str]] = []
+        self.total_bytes = 0
+        self._waiting: dict[str, Tensor] = {}
+        self._waiting_bytes = 0
+
+    def add(self, name: str, tensor: Tensor) -> None:
+        """Append a tensor."""
+        size = tensor.numel() * tensor.element_size()
+        if self._waiting and self._waiting_bytes + size > self.max_bytes:
+            self._flush()
+        self._waiting[name] = tensor.detach().cpu().contiguous()
+        self._waiting_bytes += size
+        self.total_bytes += size
+
+    def finish(self) -> None:
+        """Write what is left, and give the files their published names."""
+        if self._waiting or not self.files:
+            self._flush()
+        if len(self.files) == 1:
+            os.replace(self._name(0), self.folder / "model.safetensors")
+            return
+        weight_map: dict[str, str] = {}
+        for number, names in enumerate(self.files):
+            shard = f"model-{number + 1:05d}-of-{len(self.files):05d}.safetensors"
+            os.replace(self._name(number), self.folder / shard)
+            weight_map |= dict.fromkeys(names, shard)
+        index = {"metadata": {"total_size": self.total_bytes}, "weight_map": weight_map}
+        path = self.folder / "model.safetensors.index.json"
+        path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+    def _flush(self) -> None:
+        save_file(self._waiting, self._name(len(self.files)), metadata={"format": "pt"})
+        self.files.append(list(self._waiting))
+        self._waiting, self._waiting_bytes = {}, 0
+
+    def _name(self, number: int) -> Path:
+        return self.folder / f"shard-{number}.safetensors"
