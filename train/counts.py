@@ -22,6 +22,8 @@ class Counts:
         cut: samples that were longer than the maximum length.
         bad: samples that could not be used and were replaced.
         found: of these, the ones that no index knew of.
+        squares: the squares of the samples' real tokens, which attention is in proportion to.
+        slots: places of tokens that are computed, padding included.
     """
 
     weight: float = 0.0
@@ -32,6 +34,8 @@ class Counts:
     cut: float = 0
     bad: float = 0
     found: float = 0
+    squares: float = 0
+    slots: float = 0
 
     def to_tensor(self) -> Tensor:
         """All sums; doubles hold whole numbers exactly."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import lightning as L
@@ -27,20 +28,30 @@ class StepLoader:
     Args:
         loader: yields batches with `counts`.
         accumulation: batches per step.
+
+    Attributes:
+        waited: seconds that whoever asked for batches had to wait for them.
     """
 
     def __init__(self, loader: DataLoader[Any], accumulation: int) -> None:
         self.loader = loader
         self.accumulation = accumulation
+        self.waited = 0.0
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        begin = perf_counter()
         batches = iter(self.loader)
-        while step := list(islice(batches, self.accumulation)):
+        while True:
+            step = list(islice(batches, self.accumulation))
+            self.waited += perf_counter() - begin
+            if not step:
+                return
             counts = Counts.add([batch.pop("counts") for batch in step])
             yield from ({**batch, **_as_bits(batch, counts)} for batch in step)
+            begin = perf_counter()
 
 
 def _as_bits(batch: dict[str, Any], counts: Tensor) -> dict[str, Tensor]:

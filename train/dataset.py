@@ -25,6 +25,8 @@ from train.counts import Counts
 from train.mixture import Mixture, Place
 from train.order import Numbers, RunOrder, derive_seed
 
+NOT_INPUTS = ("counts", "found", "sources", "positions")
+"""What a batch says of its samples, which is nothing for the model."""
 _MAX_SUBSTITUTES = 16  # where so many fail in a row, the disk is gone rather than a picture broken
 
 
@@ -37,12 +39,16 @@ class Prepared:
         is_cut: it was longer than the maximum length.
         is_bad: its own row cannot be used.
         found: the bad rows that only came to light here.
+        position: in the order of the run.
+        source: number of its data set in the mixture.
     """
 
     row: Row | None
     is_cut: bool
     is_bad: bool
     found: tuple[BadSample, ...]
+    position: int = 0
+    source: int = 0
 
 
 class SFTDataset(Dataset[Prepared]):
@@ -86,12 +92,21 @@ class SFTDataset(Dataset[Prepared]):
                 failed.append((candidate, str(error)))
                 continue
             found = tuple(self._report(bad, reason, candidate) for bad, reason in failed)
-            return Prepared(row, self.mixture.is_cut(candidate), is_substitute or bool(found), found)
-        return Prepared(None, False, True, tuple(self._report(bad, reason, None) for bad, reason in failed))
+            is_bad = is_substitute or bool(found)
+            return Prepared(row, self.mixture.is_cut(candidate), is_bad, found, position, candidate.source)
+        found = tuple(self._report(bad, reason, None) for bad, reason in failed)
+        return Prepared(None, False, True, found, position, place.source)
 
     def measure(self, positions: Numbers) -> tuple[Numbers, Numbers]:
         """Tokens and tiles of the samples at some positions, without reading them."""
         return self.mixture.measure(*self.order.locate(positions))
+
+    def name_sample(self, position: int) -> str:
+        """File and line of the sample at a position."""
+        (epoch,), (draw,) = self.order.locate(np.array([position]))
+        place, _ = self.mixture.find(int(epoch), int(draw))
+        file = self.mixture.files[place.source]
+        return f"{file.path}:{int(file.lines[place.row])}"
 
     def _prepare(self, place: Place, seed: int) -> Row:
         source, chat = self.mixture.sources[place.source], self.mixture.read(place)
@@ -151,8 +166,14 @@ class TrainingCollator:
         self.packs = packs
 
     def __call__(self, samples: Sequence[Prepared]) -> dict[str, Any]:
-        """The batch, with `counts` (a tensor of `Counts`) and `found` (lines of the list of bad samples)."""
-        rows = [sample.row for sample in samples if sample.row is not None]
+        """The batch, and beside the inputs of the model what is known of its samples.
+
+        `counts` is a tensor of `Counts`, `found` are lines of the list of bad samples. `sources` and `positions` say
+        which data set every sample with a row is from and where in the run it stands, in the order of the batch.
+        """
+        kept = [sample for sample in samples if sample.row is not None]
+        rows = [sample.row for sample in kept if sample.row is not None]
+        lengths = [len(row["input_ids"]) for row in rows]
         found = [bad.to_json() for sample in samples for bad in sample.found]
         if self.packs:
             batch = pack(rows or [self._make_empty_row()], blank=self.blank, weighting=self.weighting)
@@ -163,14 +184,22 @@ class TrainingCollator:
         counts = Counts(
             weight=float(weights.sum(dtype=torch.float64)),
             samples=len(samples),
-            tokens=sum(len(row["input_ids"]) for row in rows),
+            tokens=sum(lengths),
             tiles=sum(len(row["pixel_values"]) for row in rows),
             learned=int((weights > 0).sum()),
             cut=sum(sample.is_cut for sample in samples),
             bad=sum(sample.is_bad for sample in samples),
             found=len(found),
+            squares=sum(length**2 for length in lengths),
+            slots=batch["input_ids"].numel(),
         )
-        return {**batch, "counts": counts.to_tensor(), "found": found}
+        return {
+            **batch,
+            "sources": torch.tensor([sample.source for sample in kept], dtype=torch.int64),
+            "positions": torch.tensor([sample.position for sample in kept], dtype=torch.int64),
+            "counts": counts.to_tensor(),
+            "found": found,
+        }
 
     def _make_empty_row(self) -> Row:
         """A token that nothing is learned from: a batch whose rows are all bad still runs like the others."""

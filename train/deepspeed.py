@@ -39,7 +39,9 @@ class ZeroStrategy(ShardedCheckpoints, DeepSpeedStrategy):
             os.environ["DS_ACCELERATOR"] = "cpu"
         super().__init__(config=config, **keys)
         self.stage = int(config["zero_optimization"]["stage"])
-        self.on_host = self.on_gpu and "offload_optimizer" in config["zero_optimization"]
+        zero = config["zero_optimization"]
+        self.offload = "all" if "offload_param" in zero else "optimizer" if "offload_optimizer" in zero else "none"
+        self.on_host = self.on_gpu and self.offload != "none"
 
     @property
     def base_optimizer(self) -> Optimizer:

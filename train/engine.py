@@ -10,20 +10,23 @@ import hashlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from internvl.errors import InputError
 from internvl.frames import FrameSampling
 from internvl.model.configuration import InternVLChatConfig
 from internvl.processor import InternVLProcessor
 from train.bad_samples import FILE_NAME, BadSampleLog, check_share
-from train.config import DataConfig, FinetuneConfig
+from train.config import DataConfig, FinetuneConfig, ModelConfig
 from train.cost import measure_cost
 from train.counter import Counter
 from train.data import SFTDataModule
-from train.dataset import SFTDataset
+from train.dataset import SFTDataset, TrainingCollator
+from train.held_out import HeldOut, group_rows
 from train.index import FileIndex
 from train.mixture import Limits, Mixture, Source, read_meta
 from train.order import RunOrder
@@ -65,6 +68,23 @@ def build_data(config: FinetuneConfig, processor: InternVLProcessor, crew: Crew)
     identity = {"mixture": name_mixture(mixture), "batch_size": config.batch_size, "seed": config.seed}
     plan = _open_plan(dataset, num_steps, config, crew, identity)
     return SFTDataModule(dataset, plan, data, identity)
+
+
+def build_held_out(config: FinetuneConfig, processor: InternVLProcessor, crew: Crew) -> HeldOut:
+    """The held-out rows of a run, each once, in batches of like length."""
+    data = config.data
+    kept = replace(data, meta_path=str(config.eval.meta_path), use_data_resampling=False)
+    mixture = open_mixture(kept, processor, config.seed, builds=crew.is_first)
+    check_share(mixture.count_refused(), len(mixture), len(mixture), data.max_bad_share, Path(kept.meta_path))
+    dataset = SFTDataset(mixture, RunOrder(len(mixture), config.seed), processor)
+    batches = group_rows(
+        *dataset.measure(np.arange(len(mixture))),
+        max_tokens=data.max_packed_tokens if data.packing else None,
+        max_tiles=data.max_packed_tiles,
+        batch_size=config.per_device_batch_size,
+    )
+    collator = TrainingCollator(processor.pad_id, processor.tiler.blank(), packs=data.packing)
+    return HeldOut(dataset, collator, batches, data.num_workers)
 
 
 def open_mixture(data: DataConfig, processor: InternVLProcessor, seed: int, *, builds: bool = True) -> Mixture:
@@ -127,13 +147,20 @@ def name_mixture(mixture: Mixture) -> str:
     return hashlib.sha256(repr((mixture.is_weighted, parts)).encode()).hexdigest()[:16]
 
 
+def read_model_config(options: ModelConfig) -> InternVLChatConfig:
+    """The configuration of the model that is trained; no weights are read."""
+    text = (Path(options.pretrained) / "config.json").read_text(encoding="utf-8")
+    config = InternVLChatConfig.from_dict(json.loads(text))
+    if options.vision_select_layer is not None:
+        config.select_layer = options.vision_select_layer
+    return config
+
+
 def _choose_batches(config: FinetuneConfig) -> Packing | Padding:
     data = config.data
     if not data.packing:
         return Padding(config.per_device_batch_size, data.group_by_length)
-    model = InternVLChatConfig.from_dict(
-        json.loads((Path(config.model.pretrained) / "config.json").read_text(encoding="utf-8"))
-    )
+    model = read_model_config(config.model)
     assert data.max_packed_tokens is not None
     budget = PackBudget(data.max_packed_tokens, data.max_packed_tiles)
     return Packing(budget, measure_cost(model, vision_frozen=config.model.freeze_backbone))

@@ -15,13 +15,12 @@ from internvl.model.tensors import Overlay, TensorSource
 from train.beginning import FreshAdapters, fill
 from train.config import ModelConfig, OptimConfig
 from train.counts import Counts
+from train.dataset import NOT_INPUTS
+from train.meters import SourceLosses
 from train.optim import build_optimizer, cosine
 from train.order import derive_seed
 from train.parts import choose_parts, set_modes
 from train.strategy import full_norm
-
-_OF_THE_RUN = ("counts", "found")
-"""What a batch says about itself, which the model does not take."""
 
 
 class SFTModule(L.LightningModule):
@@ -33,6 +32,7 @@ class SFTModule(L.LightningModule):
         model: what of it to train.
         optim: how to train it.
         seed: of what is random in a forward pass, drop path for one.
+        recipe: what a run that goes on must have in common with this one.
     """
 
     model: InternVLChatModel
@@ -44,6 +44,7 @@ class SFTModule(L.LightningModule):
         model: ModelConfig,
         optim: OptimConfig,
         seed: int = 0,
+        recipe: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -52,9 +53,10 @@ class SFTModule(L.LightningModule):
         self.optim = optim
         self.seed = seed
         self.counts = Counts()  # of the present optimiser step, over all ranks
-        self.parts: list[Tensor] = []  # of its loss, from the forward passes so far
+        self.parts: list[tuple[Tensor, Tensor]] = []  # of its loss, and the samples that each is from
+        self.source_losses: SourceLosses | None = None  # of every data set; counted for whoever puts it there
         self.kept_buffers: list[tuple[nn.Module, str, Tensor]] = []
-        self.recipe: dict[str, Any] = {}  # what a run that goes on must have in common with this one
+        self.recipe = recipe or {}
         self.is_told_to_stop = False  # this process
         self.stops_here = False  # all processes, after the present step
 
@@ -119,14 +121,18 @@ class SFTModule(L.LightningModule):
         # By the place in the run, so that one that goes on draws what it would have drawn.
         place = self.trainer.global_step, batch_idx % passes, self.trainer.global_rank
         torch.manual_seed(derive_seed(self.seed, *place))
-        inputs = {name: value for name, value in batch.items() if name not in _OF_THE_RUN}
+        inputs = {name: value for name, value in batch.items() if name not in NOT_INPUTS}
         inputs["loss_weight"] = inputs["loss_weight"].view(torch.float32)
         # A step without any label has the loss 0, and the same graph as every other.
         total = torch.tensor(max(self.counts.weight, 1e-6), dtype=torch.float32, device=self.device)
-        loss = self.model(**inputs, total_weight=total, all_logits=False).loss
-        self.parts.append(loss.detach())
+        asked = self.source_losses is not None
+        output = self.model(**inputs, total_weight=total, all_logits=False, with_token_losses=asked)
+        if self.source_losses is not None:
+            self.source_losses.add(output.token_losses, batch["sources"][output.token_samples])
+        loss = output.loss
+        self.parts.append((loss.detach(), batch["positions"]))
         if (batch_idx + 1) % passes == 0:
-            whole = self.trainer.strategy.reduce(torch.stack(self.parts).sum(), reduce_op="sum")
+            whole = self.trainer.strategy.reduce(torch.stack([part for part, _ in self.parts]).sum(), reduce_op="sum")
             self._check_finite("loss", whole)
             self.log("train/loss", whole, prog_bar=True)
         # Lightning divides by the passes, and ranks average their gradients.
@@ -168,10 +174,30 @@ class SFTModule(L.LightningModule):
             self.log_dict({f"learning_rate/{name}": rate for name, rate in rates.items()})
 
     def _check_finite(self, what: str, value: Tensor) -> None:
-        if not bool(torch.isfinite(value)):
-            raise InputError(
-                f"{what}: expected a number, got {float(value)} in step {self.trainer.global_step + 1}; stop"
-            )
+        """Stop on all ranks before anything is learned from a number that is none.
+
+        Raises:
+            InputError: on the first rank, with the samples; the others leave it the last word.
+        """
+        if bool(torch.isfinite(value)):
+            return
+        bad = [positions for part, positions in self.parts if not bool(torch.isfinite(part))]
+        mine = torch.cat([*bad, torch.empty(0, dtype=torch.int64, device=self.device)]).tolist()
+        found: list[list[int]] = [[] for _ in range(self.trainer.world_size)]
+        if self.trainer.world_size > 1:
+            torch.distributed.all_gather_object(found, mine)
+        else:
+            found = [mine]
+        if not self.trainer.is_global_zero:
+            raise SystemExit(2)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        samples = [data.dataset.name_sample(position) for rank in found for position in rank]
+        among = f" among the samples {', '.join(samples[:8])}" if samples else ""
+        more = f" and {len(samples) - 8} more" if len(samples) > 8 else ""
+        raise InputError(
+            f"{what}: expected a number in step {self.trainer.global_step + 1}, got {float(value)}{among}{more}; look "
+            "at them, or lower the learning rate; the last checkpoint is good, and the same command goes on from it"
+        )
 
 
 def _list_float_buffers(model: nn.Module) -> Any:

@@ -15,10 +15,12 @@ class Progress:
 
     Args:
         label: what is being done.
+        unit: to what.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, unit: str = "rows") -> None:
         self.label = label
+        self.unit = unit
         self.bar: Any = None
         self.begin = self.last = time.monotonic()
 
@@ -37,10 +39,14 @@ class Progress:
             if self.bar is None:
                 from tqdm import tqdm
 
-                self.bar = tqdm(total=total, desc=self.label, unit=" rows", unit_scale=True, dynamic_ncols=True)
+                self.bar = tqdm(total=total, desc=self.label, unit=f" {self.unit}", unit_scale=True, dynamic_ncols=True)
             self.bar.update(done - self.bar.n)
             return
         now = time.monotonic()
         if now - self.last > _LINE_SECONDS or (done == total and self.last > self.begin):
             self.last = now
-            print(f"{self.label}: {done:,} of {total:,} rows, {now - self.begin:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"{self.label}: {done:,} of {total:,} {self.unit}, {now - self.begin:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -6,6 +6,7 @@ loss in silence. Shape suffixes: B rows, L tokens, C width, T tiles.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,6 +25,19 @@ from internvl.tokens import IGNORE_INDEX
 
 # Their logits are the output matrix times the hidden state and nothing else, so single positions can be projected.
 _PLAIN_HEADS = ("llama", "qwen2", "qwen3", "qwen3_moe", "phi3")
+
+
+@dataclass
+class ChatOutput(CausalLMOutputWithPast):
+    """Logits and loss, and the losses of single tokens where they are asked for.
+
+    Attributes:
+        token_losses: of every learned token, without weights and without a gradient, (learned tokens,).
+        token_samples: the row of each, or in a pack the number of its sample.
+    """
+
+    token_losses: Tensor | None = None
+    token_samples: Tensor | None = None
 
 
 class InternVLChatModel(PreTrainedModel):
@@ -108,7 +122,8 @@ class InternVLChatModel(PreTrainedModel):
         sample_ids: Tensor | None = None,
         total_weight: Tensor | None = None,
         all_logits: bool = True,
-    ) -> CausalLMOutputWithPast:
+        with_token_losses: bool = False,
+    ) -> ChatOutput:
         """Logits, and the loss when `labels` are given.
 
         Args:
@@ -123,6 +138,7 @@ class InternVLChatModel(PreTrainedModel):
             total_weight: divides the weighted sum of the losses, in the place of this batch's own weights; so a batch
                 gives its part of the mean over several.
             all_logits: False computes logits only where a label exists, and returns none.
+            with_token_losses: also return the loss of every learned token.
         """
         attention = self._attention_inputs(attention_mask, position_ids, branch_ids, sample_ids)
         inputs = {"inputs_embeds": self.embed(input_ids, pixel_values, image_flags), **attention}
@@ -133,13 +149,22 @@ class InternVLChatModel(PreTrainedModel):
             loss = None
             if labels is not None:
                 shifted = logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()
-                loss = _weighted_loss(*shifted, _shift(loss_weight), total_weight)
-            return CausalLMOutputWithPast(loss=loss, logits=logits if all_logits else None)
+                loss, losses = _weighted_loss(*shifted, _shift(loss_weight), total_weight)
+            output = ChatOutput(loss=loss, logits=logits if all_logits else None)
+            if with_token_losses and labels is not None:
+                learned = labels[:, 1:] != IGNORE_INDEX
+                output.token_losses = losses[learned.flatten()].detach()
+                output.token_samples = _number_samples(labels, sample_ids)[learned]
+            return output
         hidden_BLC = self.language_model.base_model(**inputs, use_cache=False).last_hidden_state
         learned = labels[:, 1:] != IGNORE_INDEX
         logits = self.language_model.get_output_embeddings()(hidden_BLC[:, :-1][learned])
         weight = None if loss_weight is None else loss_weight[:, 1:][learned]
-        return CausalLMOutputWithPast(loss=_weighted_loss(logits, labels[:, 1:][learned], weight, total_weight))
+        loss, losses = _weighted_loss(logits, labels[:, 1:][learned], weight, total_weight)
+        if not with_token_losses:
+            return ChatOutput(loss=loss)
+        samples = _number_samples(labels, sample_ids)[learned]
+        return ChatOutput(loss=loss, token_losses=losses.detach(), token_samples=samples)
 
     def _attention_inputs(
         self,
@@ -224,11 +249,25 @@ def _shift(loss_weight: Tensor | None) -> Tensor | None:
     return None if loss_weight is None else loss_weight[:, 1:].flatten()
 
 
-def _weighted_loss(logits: Tensor, labels: Tensor, weight: Tensor | None, total: Tensor | None) -> Tensor:
-    """Cross-entropy in float32: the mean over labels, the weighted mean, or the weighted sum over a given total."""
-    if weight is None and total is None:
-        return F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX)
+def _number_samples(labels: Tensor, sample_ids: Tensor | None) -> Tensor:
+    """The sample that each label but the first of a line belongs to."""
+    if sample_ids is not None:
+        return sample_ids[:, 1:]
+    rows = torch.arange(len(labels), device=labels.device)
+    return rows[:, None].expand(-1, labels.shape[1] - 1)
+
+
+def _weighted_loss(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, total: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy in float32: the mean over labels, the weighted mean, or the weighted sum over a given total.
+
+    The second one is that of every single label, 0 where there is none.
+    """
     losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="none")
+    learned = labels != IGNORE_INDEX
+    if weight is None and total is None:
+        return losses.sum() / learned.sum(), losses
     weight = torch.ones_like(losses) if weight is None else weight
-    weight = weight.masked_fill(labels == IGNORE_INDEX, 0.0)
-    return (losses * weight).sum() / (weight.sum() if total is None else total)
+    weight = weight.masked_fill(~learned, 0.0)
+    return (losses * weight).sum() / (weight.sum() if total is None else total), losses

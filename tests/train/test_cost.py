@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from internvl.model.configuration import InternVLChatConfig
 from tests.tiny import tiny_config, tiny_model
-from train.cost import measure_cost
+from train.config import ModelConfig
+from train.cost import count_flops, measure_cost, measure_forward, measure_training
+from train.counts import Counts
 
 SMALL = {
     "architectures": ["Qwen2ForCausalLM"],
@@ -86,3 +90,88 @@ def test_frames_and_patches_of_other_sizes_count():
     small, large = (tiny_config(force_image_size=size, vision_config={"image_size": size}) for size in (56, 112))
     assert measure_cost(large).per_tile > 3.5 * measure_cost(small).per_tile
     assert measure_cost(large).per_token == measure_cost(small).per_token
+
+
+def test_blocks_behind_the_layer_that_is_used_cost_nothing():
+    all_of_it, half = (measure_forward(tiny_config(select_layer=layer)) for layer in (-1, -2))
+    assert (all_of_it.blocks, half.blocks) == (2, 1)
+    assert measure_forward(tiny_config(select_layer=1)).blocks == 1
+
+
+def test_other_blocks_of_the_pixel_shuffle_change_the_projector():
+    model = tiny_model(downsample_ratio=0.25)
+    weights = count_weights(model.mlp1)
+    assert measure_forward(model.config).projector == 2 * model.config.tokens_per_tile * weights
+
+
+def count_matrix_flops(model: nn.Module, tokens: int, tiles: int) -> float:
+    """What torch multiplies with weights in a forward and a backward pass over one sample; attention is left out."""
+    config: Any = model.config
+    ids = torch.full((1, tokens), 11)
+    ids[0, : config.tokens_per_tile * tiles] = config.image_context_token_id
+    pixels = torch.zeros(tiles, 3, config.image_size, config.image_size)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(input_ids=ids, pixel_values=pixels, labels=ids, all_logits=True).loss.backward()
+    counted = counter.get_flop_counts()["Global"]
+    return float(sum(flops for name, flops in counted.items() if str(name) in ("aten.mm", "aten.addmm")))
+
+
+def count_attention(config: InternVLChatConfig, options: ModelConfig, tokens: int, tiles: int) -> float:
+    """What the products of attention are told to cost, which have no weights."""
+    cost, passes = measure_forward(config), {True: 3, False: 1}
+    tuned = cost.blocks if not options.freeze_backbone else 1 if options.unfreeze_vit_layers else 0
+    tower = cost.block_attention * (3 * tuned + cost.blocks - tuned) * tiles
+    reaches = not (options.freeze_llm and options.freeze_mlp) or tuned > 0
+    return tower + cost.decoder_attention * passes[reaches] * tokens**2
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        {},
+        {"freeze_backbone": True},
+        {"freeze_backbone": True, "freeze_mlp": True},
+        {"freeze_backbone": True, "freeze_llm": True},
+        {"freeze_llm": True},
+        {"freeze_backbone": True, "unfreeze_vit_layers": -1},
+        {"freeze_backbone": True, "unfreeze_vit_layers": 1, "freeze_mlp": True, "freeze_llm": True},
+        {"freeze_llm": True, "unfreeze_lm_head": True},
+    ],
+)
+def test_training_costs_what_torch_multiplies(frozen):
+    options = ModelConfig(**frozen)
+    model = tiny_model()
+    model.vision_model.requires_grad_(not options.freeze_backbone)
+    model.mlp1.requires_grad_(not options.freeze_mlp)
+    model.language_model.requires_grad_(not options.freeze_llm)
+    if options.unfreeze_vit_layers:
+        model.vision_model.encoder.layers[options.unfreeze_vit_layers :].requires_grad_(True)
+    if options.unfreeze_lm_head:
+        model.language_model.lm_head.requires_grad_(True)
+    tokens, tiles = 40, 3
+    cost = measure_training(model.config, options)
+    told = count_flops(cost, Counts(tokens=tokens, squares=tokens**2, tiles=tiles))
+    attention = count_attention(model.config, options, tokens, tiles)
+    # The class token passes the blocks, and the projector does not take it.
+    assert told - attention == count_matrix_flops(model, tokens, tiles)
+
+
+def test_adapters_let_the_gradient_through_what_they_leave_frozen():
+    forward, whole = measure_forward(published()), measure_training(published(), ModelConfig())
+    language = measure_training(published(), ModelConfig(use_llm_lora=16, freeze_backbone=True, freeze_mlp=True))
+    assert language.per_token == 2 * (forward.decoder + forward.head)
+    assert language.per_square == whole.per_square == 3 * forward.decoder_attention
+    tower = forward.blocks * (forward.block + forward.block_attention)
+    assert language.per_tile == tower + forward.projector
+    both = measure_training(published(), ModelConfig(use_llm_lora=16, use_backbone_lora=16, freeze_mlp=True))
+    blocks = forward.blocks * (2 * forward.block + 3 * forward.block_attention)
+    assert both.per_tile == blocks + 2 * forward.projector
+    last = measure_training(published(), ModelConfig(use_backbone_lora=16, unfreeze_vit_layers=-1))
+    assert last.per_tile - both.per_tile == pytest.approx(forward.block + forward.projector)
+
+
+def test_the_whole_of_a_model_costs_three_forward_passes():
+    forward, training = measure_cost(published()), measure_training(published(), ModelConfig())
+    counts = Counts(tokens=2048, squares=2048**2, tiles=3)
+    assert count_flops(training, counts) == pytest.approx(3 * count_flops(forward, counts))

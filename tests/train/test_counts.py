@@ -9,12 +9,12 @@ import torch
 
 from train.counts import Counts
 
-NUMBERS = Counts(weight=0.1, samples=2, tokens=3, tiles=4, learned=5, cut=6, bad=7, found=8)
+NUMBERS = Counts(weight=0.1, samples=2, tokens=3, tiles=4, learned=5, cut=6, bad=7, found=8, squares=9, slots=10)
 
 
 def test_counts_are_the_same_behind_a_tensor():
     tensor = NUMBERS.to_tensor()
-    assert tensor.tolist() == [0.1, 2, 3, 4, 5, 6, 7, 8]
+    assert tensor.tolist() == [0.1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     assert tensor.dtype == torch.float64
     assert Counts.from_tensor(tensor) == NUMBERS
 

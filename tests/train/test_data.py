@@ -126,6 +126,25 @@ def test_no_batch_is_read_before_its_step():
     assert read == [0, 1, 2, 3]
 
 
+def test_the_time_spent_waiting_for_batches_is_counted_and_no_other(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("train.data.perf_counter", lambda: now[0])
+
+    def batches() -> Iterable[dict[str, Tensor]]:
+        for number in range(4):
+            now[0] += 1 + number
+            yield {"counts": Counts().to_tensor(), "loss_weight": torch.zeros(1, 1)}
+
+    anything: Any = batches()
+    loader = StepLoader(anything, 2)
+    waited = []
+    for _ in loader:
+        waited.append(loader.waited)
+        now[0] += 100  # training
+    assert waited == [3, 3, 10, 10]
+    assert loader.waited == 10
+
+
 def test_a_step_takes_the_next_samples_of_one_sequence(make_data):
     data = make_data()
     order = [tuple(data.dataset[position].row["input_ids"].tolist()) for position in range(48)]

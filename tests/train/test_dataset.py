@@ -335,6 +335,34 @@ def test_a_batch_counts_what_was_cut_bad_and_found(packs, tmp_path):
 
 
 @pytest.mark.parametrize("packs", [False, True])
+def test_a_batch_says_where_its_samples_are_from_and_what_they_cost(packs, tmp_path):
+    rows = mixed_rows(tmp_path, 10)
+    write_bad_files(tmp_path)
+    metas = [
+        write_meta(tmp_path, [rows[0], BAD_ROWS["a broken picture"].row, rows[2]], "one"),
+        write_meta(tmp_path, rows[5:9], "two"),
+        write_meta(tmp_path, [BAD_ROWS["a broken picture"].row], "three"),
+    ]
+    dataset = make_dataset(write_metas(tmp_path / "all.json", *metas))
+    samples = [dataset[position] for position in range(8, 16)]
+    drawn = dataset.mixture.locate(*dataset.order.locate(np.arange(8, 16)))[0].tolist()
+    # A substitute is of the same data set; nothing takes the place of the only row.
+    assert [sample.source for sample in samples] == drawn
+    assert [sample.position for sample in samples] == list(range(8, 16))
+    assert [sample.row is None for sample in samples] == [source == 2 for source in drawn]
+    batch = collate(dataset, samples, packs=packs)
+    assert batch["sources"].tolist() == [source for source in drawn if source != 2]
+    assert batch["positions"].tolist() == [
+        position for position, source in zip(range(8, 16), drawn, strict=True) if source != 2
+    ]
+    assert {batch[name].dtype for name in ("sources", "positions")} == {torch.int64}
+    lengths = [len(sample.row["input_ids"]) for sample in samples if sample.row is not None]
+    counts = Counts.from_tensor(batch["counts"])
+    assert counts.squares == sum(length**2 for length in lengths)
+    assert counts.slots == (sum(lengths) if packs else 7 * max(lengths))
+
+
+@pytest.mark.parametrize("packs", [False, True])
 def test_a_batch_of_nothing_but_empty_places_is_one_token_that_nothing_is_learned_from(packs, tmp_path):
     dataset = make_dataset(write_meta(tmp_path, color_rows(tmp_path, 1)))
     full = collate(dataset, [dataset[0]], packs=packs)
@@ -346,6 +374,8 @@ def test_a_batch_of_nothing_but_empty_places_is_one_token_that_nothing_is_learne
     assert batch["image_flags"].tolist() == [0]
     counts = Counts.from_tensor(batch["counts"])
     assert (counts.samples, counts.bad, counts.tokens, counts.tiles, counts.weight) == (2, 2, 0, 0, 0)
+    assert (counts.squares, counts.slots) == (0, 1)
+    assert batch["sources"].tolist() == batch["positions"].tolist() == []
 
 
 def test_tiles_have_the_size_of_the_model_and_whole_numbers(tmp_path):

@@ -190,7 +190,8 @@ def test_the_parts_of_a_step_on_all_devices_add_up_to_the_weighted_mean_over_its
         for rank in range(2)
     ]
     counts = Counts.add([batches[0]["counts"].view(torch.float64) for batches in ranks])
-    assert torch.allclose(counts, batch["counts"].view(torch.float64), rtol=1e-12)
+    # All but the last, which is of the padding.
+    assert torch.allclose(counts[:-1], batch["counts"].view(torch.float64)[:-1], rtol=1e-12)
     for batches in ranks:
         for index, part in enumerate(batches):
             loss = split.training_step({**part, "counts": counts}, index)

@@ -73,7 +73,8 @@ def test_a_run_says_what_it_is_about(finished_run):
         text[1],
     )
     assert text[2] == "steps: 30, 6.00 epochs"
-    assert text[3] == f"run folder: {finished_run.folder}"
+    assert re.fullmatch(r"tokens: about [\d,]+ per step, [\d,]+ per epoch, [\d,]+ in all", text[3])
+    assert text[4] == f"run folder: {finished_run.folder}"
     assert text[-1] == f"exported: {finished_run.folder}/export"
 
 
@@ -86,6 +87,7 @@ def test_the_run_folder_holds_everything(finished_run):
         "export",
         "manifest.json",
         "plan",
+        "run.json",
         "tensorboard",
     ]
     assert (folder / "bad_samples.jsonl").read_text() == ""
@@ -116,6 +118,11 @@ def test_tensorboard_holds_loss_learning_rate_gradient_norm_and_speed(finished_r
         "speed/samples_per_second",
         "speed/tokens_per_second",
         "speed/tiles_per_second",
+        "speed/model_tflops_per_device",
+        "loss/rows",
+        "memory/process_peak_gb",
+        "data/wait_share",
+        "data/pack_fill",
         "data/bad_samples",
         "data/cut_samples",
     }
@@ -135,9 +142,11 @@ def test_tensorboard_holds_loss_learning_rate_gradient_norm_and_speed(finished_r
 
 def test_points_are_as_far_apart_as_asked(checkpoint, meta, tmp_path):
     output = train_here(write_arguments(checkpoint, meta, tmp_path, max_steps=8, log_steps=3))
-    assert [line.split("  ")[0] for line in output.splitlines()[4:-1]] == ["step 3/8", "step 6/8", "step 8/8"]
+    lines = [line.split("  ")[0] for line in output.splitlines() if line.startswith("step ")]
+    assert lines == ["step 3/8", "step 6/8", "step 8/8"]
     curves = read_scalars(tmp_path)
-    assert list(curves["train/loss"]) == list(curves["speed/tokens_per_second"]) == [2, 5]
+    assert list(curves["train/loss"]) == [2, 5]
+    assert list(curves["speed/tokens_per_second"]) == list(curves["loss/rows"]) == [2, 5, 7]
 
 
 def test_the_exported_model_is_the_trained_one(checkpoint, finished_run):

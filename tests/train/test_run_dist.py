@@ -79,7 +79,7 @@ def test_two_processes_train_as_one_and_each_goes_on_for_the_other(
     assert done.output.count("exported: ") == done.output.count("step 8/8") == done.output.count("data: rows: 40 ") == 1
     expected, got = (read_scalars(tmp_path / name) for name in ("one", "two"))
     assert len(expected["train/loss"]) == 8
-    for tag in ("train/loss", "train/learning_rate", "epoch"):
+    for tag in ("train/loss", "loss/rows", "train/learning_rate", "epoch"):
         assert got[tag] == pytest.approx(expected[tag], rel=1e-5)
     assert got["train/gradient_norm"] == pytest.approx(expected["train/gradient_norm"], rel=1e-3)
     assert got["data/bad_samples"] == expected["data/bad_samples"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from internvl.collate import collate
+from internvl.collate import collate, pack, weigh
 from internvl.conversation import Conversation
 from internvl.model import InternVLChatModel
 from internvl.model.chat import branch_mask
@@ -150,6 +150,36 @@ def test_single_positions_and_all_logits_give_the_same_loss_and_gradients(model,
         losses = [model(**join(rows), loss_weight=loss_weight, all_logits=value).loss for value in (True, False)]
         assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
         check_close(*(collect_gradients(model, loss) for loss in losses), relative=1e-5)
+
+
+@pytest.mark.parametrize("all_logits", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_losses_of_tokens_are_those_of_their_samples_alone(packed, all_logits, model, pictures):
+    rows = encode(
+        ask_and_answer("What?", "A bus.", pictures[0]),
+        isolated_chat(pictures[1], *PAIRS),
+        ask_and_answer("Why?", "It is late, and it rains."),
+    )
+    batch = pack(rows) if packed else join([weigh(row, "sample") for row in rows])
+    with torch.no_grad():
+        output = model(**batch, total_weight=torch.tensor(3.0), all_logits=all_logits, with_token_losses=True)
+        alone = [model(**join([row]), all_logits=False).loss for row in rows]
+    learned = [int((row["labels"][1:] != IGNORE_INDEX).sum()) for row in rows]
+    assert output.token_samples.tolist() == [number for number, count in enumerate(learned) for _ in range(count)]
+    for number, expected in enumerate(alone):
+        own = output.token_losses[output.token_samples == number]
+        assert float(own.mean()) == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("all_logits", [True, False])
+def test_losses_of_tokens_cost_nothing_where_nobody_asks(all_logits, model):
+    batch = join(encode(ask_and_answer("What?", "A bus.")))
+    plain = model(**batch, all_logits=all_logits)
+    asked = model(**batch, all_logits=all_logits, with_token_losses=True)
+    assert plain.token_losses is plain.token_samples is None
+    assert not asked.token_losses.requires_grad
+    assert torch.equal(asked.loss, plain.loss)
+    check_close(*(collect_gradients(model, output.loss) for output in (asked, plain)), relative=0)
 
 
 def test_weights_move_the_loss_towards_their_tokens():

@@ -19,6 +19,6 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What the callbacks read their time from."""
     clock = Clock()
-    for module in ("progress", "throughput"):
+    for module in ("progress", "charts"):
         monkeypatch.setattr(f"train.callbacks.{module}.time", clock)
     return clock
