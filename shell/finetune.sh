@@ -155,6 +155,7 @@ spread_gpus() {
     per_node=${GPUS_PER_NODE:-}
     if [ -z "$per_node" ] && [ -n "$gpus" ] && [ -n "$nodes" ]; then per_node=$((gpus / nodes)); fi
     per_node=${per_node:-8}
+    full_node=$per_node
     gpus=${gpus:-${nodes:+$((nodes * per_node))}}
     gpus=${gpus:-${PUBLISHED_GPUS:-$per_node}}
     if [ -n "$nodes" ]; then
@@ -179,7 +180,7 @@ suggest_gpus() {
         other=$((gpus + step))
         while [ "$other" -gt 0 ] && [ "$other" -le $((4 * gpus)) ]; do
             if [ $((batch % (device_batch * other))) -eq 0 ] &&
-                { [ "$other" -lt "${per_node:-1}" ] || [ $((other % ${per_node:-1})) -eq 0 ]; }; then
+                { [ "$other" -lt "$full_node" ] || [ $((other % full_node)) -eq 0 ]; }; then
                 echo "$other"
                 break
             fi
@@ -220,7 +221,10 @@ choose_partition() {
 # processes that srun did not start, and wrong for tasks.
 name_job() {
     case $launcher:${SLURM_JOB_ID:+job}:${SLURM_JOB_NAME:-} in
-        plain:job:* | pytorch:job:*) export SLURM_JOB_NAME=interactive ;;
+        plain:job:* | pytorch:job:*)
+            export SLURM_JOB_NAME=interactive
+            unset SLURM_STEP_ID SLURM_STEPID
+            ;;
         direct:*:bash | direct:*:interactive | slurm:*:bash | slurm:*:interactive) export SLURM_JOB_NAME="$stem" ;;
     esac
 }
@@ -310,7 +314,7 @@ recipe=${recipe#"$root/"}
 launcher=$(choose_launcher)
 [ -z "${SUBMIT:-}" ] || [ "$launcher" = slurm ] ||
     fail "LAUNCHER: expected slurm with SUBMIT=1, got $launcher; leave it unset, and submit from outside of a job"
-gpus= per_node= nodes=
+gpus= per_node= nodes= full_node=1
 count_gpus
 cpus=${CPUS_PER_TASK:-${PUBLISHED_CPUS_PER_TASK:-10}}
 check_number CPUS_PER_TASK "$cpus"
