@@ -1,4 +1,4 @@
-"""A private slurm: munge, a controller and two nodes with eight false GPUs each, all on this machine, for one test run."""
+"""A private slurm for tests: munge, a controller and two nodes with eight false GPUs each, all on this machine."""
 
 from __future__ import annotations
 
