@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.shell.checkout import PYTHON, RECIPE, ROOT, SHELLS, TOOLS, Checkout, write_program
+from tests.tiny_slurm import NoSlurmError, Slurm, start_slurm
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """A real slurm on this machine, where it is installed."""
+    try:
+        with start_slurm(tmp_path_factory.mktemp("slurm") / "slurm") as running:
+            yield running
+    except NoSlurmError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=SHELLS)
