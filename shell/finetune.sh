@@ -319,7 +319,8 @@ count_gpus
 cpus=${CPUS_PER_TASK:-${PUBLISHED_CPUS_PER_TASK:-10}}
 check_number CPUS_PER_TASK "$cpus"
 port=${MASTER_PORT:-${PUBLISHED_MASTER_PORT:-}}
-if [ -n "$port" ]; then check_number MASTER_PORT "$port"; fi
+# Lightning takes an empty one for a number.
+if [ -n "$port" ]; then check_number MASTER_PORT "$port"; else unset MASTER_PORT; fi
 [ "${port:-1}" -le 65535 ] || fail "MASTER_PORT: expected at most 65535, got $port; lower it"
 
 recipe_output=$(read_recipe output_dir)
@@ -360,8 +361,8 @@ case $launcher in
         if [ -n "${SUBMIT:-}" ]; then
             # The variables are in the options by now; those of the resources hold for the srun of the job, too.
             set -- env SUBMIT= DRY_RUN= LAUNCHER=slurm "GPUS=$gpus" "GPUS_PER_NODE=$per_node" NODES= \
-                "CPUS_PER_TASK=$cpus" BATCH_SIZE= PER_DEVICE_BATCH_SIZE= OUTPUT_DIR= "MASTER_PORT=$port" QUOTA_TYPE= \
-                "SRUN_ARGS=${SRUN_ARGS:-}" "INTERNVL_PYTHON=${INTERNVL_PYTHON:-}" sh "$root/shell/finetune.sh" \
+                "CPUS_PER_TASK=$cpus" BATCH_SIZE= PER_DEVICE_BATCH_SIZE= OUTPUT_DIR= QUOTA_TYPE= \
+                ${port:+"MASTER_PORT=$port"} "SRUN_ARGS=${SRUN_ARGS:-}" "INTERNVL_PYTHON=${INTERNVL_PYTHON:-}" sh "$root/shell/finetune.sh" \
                 "$recipe" "$@"
             set -- sbatch --requeue --signal=USR1@120 --open-mode=append "--job-name=$stem" \
                 ${partition:+-p "$partition"} $resources ${QUOTA_TYPE:+"--quotatype=$QUOTA_TYPE"} "--chdir=$root" \

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "scancel", "sinfo", "squeue")
+PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "scancel", "sinfo", "squeue")
 CONFIGURATION = """
 ClusterName=tiny
 SlurmctldHost={host}(127.0.0.1)
@@ -153,7 +153,8 @@ def run_daemon(slurm: Slurm, name: str, *arguments: str) -> Iterator[None]:
     """A process in a group of its own; what it says is in `<name>.out`."""
     with open(slurm.folder / f"{name}.out", "wb") as output:
         process = subprocess.Popen(
-            [name.split("-")[0], *arguments],
+            # It does not outlive the tests, however they end.
+            ["setpriv", "--pdeathsig", "TERM", name.split("-")[0], *arguments],
             env=dict(slurm.environment),
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -95,6 +95,8 @@ def test_several_processes_meet_at_the_port(cluster: Checkout) -> None:
     assert cluster.told()["MASTER_PORT"] == "34223"
     cluster.words(GPUS="1", PUBLISHED_MASTER_PORT="34223")
     assert "MASTER_PORT" not in cluster.told()
+    cluster.words(GPUS="2", MASTER_PORT="")
+    assert "MASTER_PORT" not in cluster.told()
 
 
 def torchrun(per_node: int, nodes: int = 1, rank: int = 0, address: str = "127.0.0.1", port: int = 34229) -> list[str]:
@@ -189,6 +191,7 @@ def test_submitted_job_runs_the_same_command_under_srun(cluster: Checkout) -> No
     )
     here = {f"{cluster.root}/.venv/bin/python": "python", f"{cluster.caller}/my recipe.yaml": "RECIPE"}
     started = [here.get(word, word) for word in cluster.record.read_text().splitlines()]
+    assert "MASTER_PORT" not in cluster.told()
     assert started == [*srun(2, 1, "--gres=none", "--mem=1"), "--batch_size", "12", "--x", "it's", ""]
 
 

@@ -75,7 +75,7 @@ def test_a_job_that_is_stopped_and_queued_again_trains_the_same(
 ) -> None:
     folder = tmp_path / "run"
     job = submit(slurm, recipe, folder, NODES=nodes, GPUS_PER_NODE=per_node)
-    wait_for_step(slurm, folder, STEPS // 10)
+    wait_for_step(slurm, job, folder)
     slurm.read("scancel", "--signal=USR1", job)
     fields = slurm.wait(job, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", seconds=240)
     log = (folder / "training_log.txt").read_text()
@@ -88,7 +88,7 @@ def test_a_job_that_is_stopped_and_queued_again_trains_the_same(
 
 def test_a_cancelled_job_saves_and_stays_cancelled(slurm: Slurm, recipe: Path, tmp_path: Path) -> None:
     job = submit(slurm, recipe, tmp_path / "run", GPUS="2")
-    wait_for_step(slurm, tmp_path / "run", STEPS // 10)
+    wait_for_step(slurm, job, tmp_path / "run")
     slurm.read("scancel", job)
     fields = slurm.wait(job, "CANCELLED", "COMPLETED", "FAILED", "PENDING")
     assert (fields["JobState"], fields["Restarts"]) == ("CANCELLED", "0")
@@ -98,7 +98,7 @@ def test_a_cancelled_job_saves_and_stays_cancelled(slurm: Slurm, recipe: Path, t
 def test_a_preempted_job_goes_on_where_it_was(slurm: Slurm, recipe: Path, undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     job = submit(slurm, recipe, folder, GPUS="2", SBATCH_ARGS="--parsable --gres=none --exclusive --nodelist=n2")
-    wait_for_step(slurm, folder, STEPS // 10)
+    wait_for_step(slurm, job, folder)
     slurm.read("srun", "--partition=urgent", "--nodelist=n2", "--exclusive", "--time=1", "true")
     fields = slurm.wait(job, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", seconds=240)
     assert (fields["JobState"], fields["Restarts"]) == ("COMPLETED", "1")
@@ -112,10 +112,12 @@ def submit(slurm: Slurm, recipe: Path, folder: Path, **variables: str) -> str:
     return train(slurm, recipe, folder, **given).strip()
 
 
-def wait_for_step(slurm: Slurm, folder: Path, step: int, seconds: float = 120) -> None:
-    """Until the log names a step."""
+def wait_for_step(slurm: Slurm, job: str, folder: Path, seconds: float = 120) -> None:
+    """Until a job has made a tenth of its steps."""
     end = time.monotonic() + seconds
     log = folder / "training_log.txt"
-    while not (log.exists() and f"step {step}/{STEPS} " in log.read_text()):
-        assert time.monotonic() < end, f"{slurm.run('squeue').stdout} {log.exists() and log.read_text()[-2000:]}"
+    while not (log.exists() and f"step {STEPS // 10}/{STEPS} " in log.read_text()):
+        state = slurm.describe(job)["JobState"]
+        is_going = state in ("PENDING", "CONFIGURING", "RUNNING") and time.monotonic() < end
+        assert is_going, f"{state} {log.read_text()[-2000:] if log.exists() else ''}"
         time.sleep(0.1)
