@@ -143,15 +143,16 @@ def describe_parts(parts: Sequence[PartSize]) -> list[str]:
 
 def describe_state(state: StateBytes, *, strategy: str, precision: str, world: int) -> list[str]:
     """What lies where, and what comes on top."""
-    rows = [("state per device", "GB", "")]
+    unit, size = ("GB", 1e9) if state.device + state.host > 1e9 else ("MB", 1e6)
+    rows = [("state per device", unit, "")]
     for name in _KINDS:
         amount = getattr(state, name)
         if amount:
             title = {"master": "float32 copy of the weights", "moments": "moments of the optimizer"}.get(name, name)
-            rows.append((title, f"{amount / 1e9:,.2f}", "in the memory of the host" if name in state.on_host else ""))
-    rows.append(("on the device", f"{state.device / 1e9:,.2f}", f"with {strategy} on {world}, {precision}"))
+            rows.append((title, f"{amount / size:,.2f}", "in the memory of the host" if name in state.on_host else ""))
+    rows.append(("on the device", f"{state.device / size:,.2f}", f"with {strategy} on {world}, {precision}"))
     if state.host:
-        rows.append(("on the host", f"{state.host / 1e9:,.2f}", "for each device"))
+        rows.append(("on the host", f"{state.host / size:,.2f}", "for each device"))
     return [*_align(rows, "<><"), "activations and buffers come on top"]
 
 

@@ -17,6 +17,7 @@ from internvl.model.tensors import Overlay, TensorSource
 from internvl.processor import InternVLProcessor
 from train.arguments import write_config
 from train.bad_samples import FILE_NAME
+from train.callbacks.benchmark import check_names
 from train.callbacks.signals import STOPPED
 from train.config import FinetuneConfig
 from train.engine import Crew, build_data, build_held_out
@@ -53,6 +54,8 @@ def fit(config: FinetuneConfig) -> int:
     if crew.is_first:
         print("\n".join(_explain_model(config, model_config, strategy, precision, processes)), flush=True)
     processor = _make_processor(config)
+    if crew.is_first and config.eval.benchmarks:
+        check_names(config.eval.benchmarks)
     data = build_data(config, processor, crew)
     held_out = build_held_out(config, processor, crew) if config.eval.meta_path else None
     recipe = describe_run(
@@ -90,6 +93,7 @@ def _choose_weights(
 
 def _export(
     state: Path,
+    target: Path,
     *,
     config: FinetuneConfig,
     module: SFTModule,
@@ -97,11 +101,10 @@ def _export(
     processor: InternVLProcessor,
     precision: str,
 ) -> Path:
-    """Write the model of a checkpoint to the run folder."""
+    """Write the model of a checkpoint to a folder."""
     dtype = config.export_dtype
     if dtype == "auto":
         dtype = "bfloat16" if precision.startswith("bf16") else "float32"
-    target = Path(config.output_dir) / "export"
     return export_model(target, SavedState(state), base, module.config, processor, config.model, getattr(torch, dtype))
 
 

@@ -16,6 +16,7 @@ from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnv
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from train.callbacks.bad_samples import BadSamplesCallback
+from train.callbacks.benchmark import BenchmarkCallback
 from train.callbacks.charts import ChartsCallback
 from train.callbacks.epoch import EpochCallback
 from train.callbacks.export import ExportCallback
@@ -54,7 +55,7 @@ def build_trainer(
     precision: str,
     data: SFTDataModule,
     module: SFTModule,
-    export: Callable[[Path], Path],
+    export: Callable[[Path, Path], Path],
     held_out: HeldOut | None,
 ) -> L.Trainer:
     """The trainer.
@@ -66,7 +67,7 @@ def build_trainer(
         precision: of the computation.
         data: of the run.
         module: of the run.
-        export: writes the model of a checkpoint.
+        export: writes the model of a checkpoint to a folder.
         held_out: rows whose loss is measured meanwhile.
     """
     folder = Path(config.output_dir)
@@ -119,7 +120,7 @@ def _list_callbacks(
     config: FinetuneConfig,
     data: SFTDataModule,
     module: SFTModule,
-    export: Callable[[Path], Path],
+    export: Callable[[Path, Path], Path],
     held_out: HeldOut | None,
     *,
     shows_bar: bool,
@@ -133,13 +134,19 @@ def _list_callbacks(
         config.peak_tflops,
     )
     saver = SaveCallback(folder / "checkpoints", config.save_steps, config.save_total_limit)
+    evaluations: list[L.Callback] = []
+    if held_out is not None:
+        evaluations.append(HeldOutCallback(held_out, config.eval.every_steps, charts))
+    if config.eval.benchmarks:
+        every, names = config.eval.every_steps, config.eval.benchmarks
+        evaluations.append(BenchmarkCallback(names, every, folder, saver, export, charts))
     return [
         charts,
         EpochCallback(config.batch_size / num_rows),
         BadSamplesCallback(folder, num_rows, config.data.max_bad_share),
         *([] if shows_bar else [ProgressCallback(charts, config.log_steps)]),
         saver,
-        *([HeldOutCallback(held_out, config.eval.every_steps, charts)] if held_out else []),
+        *evaluations,
         SignalCallback(saver),
-        ExportCallback(saver.folder, export),
+        ExportCallback(saver.folder, lambda state: export(state, folder / "export")),
     ]
