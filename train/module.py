@@ -17,7 +17,7 @@ from train.config import ModelConfig, OptimConfig
 from train.counts import Counts
 from train.dataset import NOT_INPUTS
 from train.meters import SourceLosses
-from train.optim import build_optimizer, cosine
+from train.optim import Schedule, build_optimizer, cosine
 from train.order import derive_seed
 from train.parts import choose_parts, set_modes
 from train.strategy import full_norm
@@ -156,7 +156,7 @@ class SFTModule(L.LightningModule):
         """AdamW with warm-up and cosine, stepped every optimiser step."""
         optimizer = build_optimizer(self.model, self.optim, on_host=getattr(self.trainer.strategy, "on_host", False))
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(self.optim, steps))
+        schedule = Schedule(optimizer, cosine(self.optim, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _sum_up(self, counts: Tensor) -> Tensor:

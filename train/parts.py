@@ -67,7 +67,7 @@ def set_modes(model: InternVLChatModel, *, training: bool) -> None:
     if not training:
         return
     tower = model.vision_model
-    for part in (tower.embeddings, *tower.encoder.layers, model.mlp1, model.language_model):
+    for part in (tower, tower.embeddings, *tower.encoder.layers, model.mlp1, model.language_model):
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
 
 

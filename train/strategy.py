@@ -110,9 +110,6 @@ class ShardedCheckpoints:
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Restore the moments, and the full precision of the weights where the model has less."""
         make_moments(self.base_optimizer, self.list_stepped(), checkpoint["global_step"])
-        (schedule,) = checkpoint["lr_schedulers"]
-        for group, rate in zip(self.base_optimizer.param_groups, schedule["_last_lr"], strict=True):
-            group["lr"] = rate
         self.link_moments()
         load_shards(self.trained_shards(self.lightning_module.model), SavedState(checkpoint["folder"]))
 
