@@ -170,7 +170,7 @@ class SFTModule(L.LightningModule):
         self.log("train/gradient_norm", norm.float())
         rates = {group.get("name", ""): group["lr"] for group in optimizer.param_groups}
         self.log("train/learning_rate", max(rates.values()))
-        if len(set(rates.values())) > 1:
+        if len({group["initial_lr"] for group in optimizer.param_groups}) > 1:
             self.log_dict({f"learning_rate/{name}": rate for name, rate in rates.items()})
 
     def _check_finite(self, what: str, value: Tensor) -> None:

@@ -79,7 +79,8 @@ class Schedule(torch.optim.lr_scheduler.LambdaLR):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Stand at a step."""
         self.last_epoch = state_dict["last_epoch"]
-        self._last_lr = self.get_lr()
+        factors = [factor(self.last_epoch) for factor in self.lr_lambdas]
+        self._last_lr = [rate * factor for rate, factor in zip(self.base_lrs, factors, strict=True)]
         for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from math import prod
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -72,15 +73,22 @@ def save_state(
 
 
 def load_loops(folder: Path) -> dict[str, Any]:
-    """All of a checkpoint but its tensors."""
-    loops: dict[str, Any] = torch.load(folder / _LOOPS, weights_only=True)
+    """All of a checkpoint but its tensors.
+
+    Raises:
+        InputError: it is not whole.
+    """
+    try:
+        loops: dict[str, Any] = torch.load(folder / _LOOPS, weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise _refuse(folder, error) from None
     return loops
 
 
 def find_states(folder: Path) -> list[tuple[int, Path]]:
     """The whole checkpoints of a run's folder and their steps, the oldest first."""
-    found = [(int(path.name.split("-")[1]), path) for path in folder.glob("step-*") if (path / _HEAD).is_file()]
-    return sorted(found)
+    named = [(path.name.removeprefix("step-"), path) for path in folder.glob("step-*") if (path / _HEAD).is_file()]
+    return sorted((int(number), path) for number, path in named if number.isdecimal())
 
 
 class SavedState:
@@ -106,11 +114,7 @@ class SavedState:
                     (size,) = file.get_slice(key).get_shape()
                     self._places[kind, name].append((int(start), int(start) + size, key, file))
         except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0][:160]
-            raise InputError(
-                f"checkpoint: expected a whole training checkpoint in {self.folder}, got {type(error).__name__}: "
-                f"{reason}; delete the folder, and the run goes on from the one before"
-            ) from None
+            raise _refuse(self.folder, error) from None
 
     @property
     def shapes(self) -> Shapes:
@@ -145,6 +149,14 @@ def load_shards(shards: Iterable[Shard], state: SavedState) -> None:
         shard.values.copy_(state.read(name, shard.start, stop))
         for kind, values in shard.moments.items():
             values.copy_(state.read(name, shard.start, stop, kind))
+
+
+def _refuse(folder: Path, error: Exception) -> InputError:
+    reason = str(error).partition("\n")[0][:160]
+    return InputError(
+        f"checkpoint: expected a whole training checkpoint in {folder}, got {type(error).__name__}: {reason}; delete "
+        "the folder, and the run goes on from the one before"
+    )
 
 
 def _write_parts(folder: Path, shards: Iterable[Shard], rank: int) -> None:

@@ -48,7 +48,7 @@ def test_matrices_only_spares_norms_biases_and_scales():
     assert decays == {"vision+llm+mlp": 0.05, "vision+llm+mlp-no-decay": 0.0}
     decayed, spared = (group["params"] for group in groups.values())
     assert decayed | spared == list_names(model)
-    for name in ("ls1", "ls2", "norm1.weight", "norm2.weight", "attn.qkv.bias", "mlp.fc1.bias"):
+    for name in ("ls1", "ls2", "norm1.weight", "norm2.weight", "attn.proj.bias", "mlp.fc1.bias"):
         assert f"{BLOCK}.0.{name}" in spared
     assert {"mlp1.0.weight", "mlp1.0.bias", "mlp1.1.bias", "language_model.model.norm.weight"} < spared
     embeddings = "vision_model.embeddings"
