@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from internvl.errors import InputError
 from internvl.folder import check_folder
 from train.arguments import parse
 from train.mixture import read_meta
+from train.processes import is_first
+
+_PATIENCE = 10.0  # seconds
 
 
 def main(arguments: list[str]) -> int:
@@ -20,6 +24,9 @@ def main(arguments: list[str]) -> int:
 
         return fit(config)
     except InputError as error:
+        if not is_first():
+            # The first process says what all of them meet, and its end ends this one; else it is of this one alone.
+            time.sleep(_PATIENCE)
         print(f"error: {error}", file=sys.stderr)
         return 2
 
