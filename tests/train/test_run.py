@@ -15,16 +15,20 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 import internvl.model
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+from internvl.folder import check_folder
 from internvl.model import InternVLChatModel, load_model
 from internvl.processor import InternVLProcessor
+from tests.tiny_parts import write_parts
 from tests.tiny_run import (
     COLORS,
+    make_row,
     read_scalars,
     read_weights,
     run_here,
     train_here,
     without_gpu,
     write_arguments,
+    write_meta,
 )
 from train.arguments import parse
 from train.config import FinetuneConfig
@@ -270,6 +274,23 @@ def test_fit_returns_the_exit_code_of_a_run_that_is_finished(checkpoint, meta, t
     with without_gpu():
         assert fit(config) == 0
     assert json.loads((tmp_path / "a" / "b" / "export" / "config.json").read_text())["model_type"] == "internvl_chat"
+
+
+def test_a_run_begins_with_the_parts_of_a_model(tmp_path):
+    parts = write_parts(tmp_path / "parts")
+    rows = [make_row(f"What is {number}?", "red") for number in range(8)]
+    arguments = write_arguments(tmp_path, write_meta(tmp_path / "data", rows), tmp_path / "run", max_steps=2)
+    words = [word for word in arguments if not word.startswith("--model.pretrained")]
+    words += [f"--model.{name}={path}" for name, path in parts.items()]
+    output = train_here(words)
+    assert output.endswith(f"exported: {tmp_path}/run/export\n")
+    assert check_folder(tmp_path / "run" / "assembled")
+    before, after = (load_model(tmp_path / "run" / name).state_dict() for name in ("assembled", "export"))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    # The same command, and the recipe that it left, find the same beginning.
+    for again in (words, ["--config", str(tmp_path / "run" / "config.yaml")]):
+        assert parse(again) == parse(words)
+        assert "going on from" in train_here(again)
 
 
 def test_a_dry_run_says_everything_and_trains_nothing(checkpoint, meta, finished_run, tmp_path):

@@ -52,7 +52,9 @@ def test_a_run_without_a_checkpoint_of_its_own_exports_the_one_that_it_went_on_f
     exported: list[Path] = []
     strategy = SimpleNamespace(barrier=lambda _: None)
     start = str(tmp_path / "other" / "step-10")
-    trainer: Any = SimpleNamespace(is_global_zero=True, global_step=10, max_steps=10, strategy=strategy, ckpt_path=start)
+    trainer: Any = SimpleNamespace(
+        is_global_zero=True, global_step=10, max_steps=10, strategy=strategy, ckpt_path=start
+    )
     module: Any = None
     ExportCallback(tmp_path / "checkpoints", lambda state: exported.append(state) or state).on_fit_end(trainer, module)
     assert exported == [tmp_path / "other" / "step-10"]
