@@ -1,4 +1,4 @@
-"""The Lightning module: Lightning trains it with our strategies alone, parts of a step add up, frozen parts stay, gradients are clipped."""
+"""The Lightning module: our strategies train it, parts of a step add up, frozen parts stay, gradients are clipped."""
 
 from __future__ import annotations
 

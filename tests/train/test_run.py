@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
