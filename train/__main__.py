@@ -14,7 +14,8 @@ def main(arguments: list[str]) -> int:
     """Run one training; 2 is a mistake that the message explains, 75 a run that was stopped and can go on."""
     try:
         config = parse(arguments)
-        check_folder(config.model.pretrained)
+        if config.model.pretrained:
+            check_folder(config.model.pretrained)
         read_meta(config.data.meta_path)
         from train.run import fit
 

@@ -55,7 +55,8 @@ class SignalCallback(L.Callback):
             raise KeyboardInterrupt  # asked twice: at once, from the last checkpoint
         self.module.is_told_to_stop = True
         name = signal.Signals(number).name
-        print(f"{name}: the run is saved and stops after this step or the next one", file=sys.stderr, flush=True)
+        # Not `print`, which fails where the signal came in the middle of another one.
+        os.write(2, f"{name}: the run is saved and stops after this step or the next one\n".encode())
 
 
 def requeue() -> None:
@@ -65,9 +66,13 @@ def requeue() -> None:
         return
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     name = f"{array}_{task}" if array and task else job
-    done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        print(f"requeued: job {name}", flush=True)
-    else:
+    try:
+        done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
         # A job of srun alone is not kept by slurm after its end.
-        print(f"not requeued: job {name}: {done.stderr.strip() or done.returncode}", file=sys.stderr, flush=True)
+        problem = "" if done.returncode == 0 else done.stderr.strip() or str(done.returncode)
+    except OSError as error:  # inside of a container there may be no such command
+        problem = f"scontrol: {error.strerror}"
+    if problem:
+        print(f"not requeued: job {name}: {problem}", file=sys.stderr, flush=True)
+    else:
+        print(f"requeued: job {name}", flush=True)
