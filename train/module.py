@@ -109,6 +109,10 @@ class SFTModule(L.LightningModule):
             # Checkpoints are written when a pass is processed but not yet completed.
             counts.update(ready=passes, started=passes, processed=passes, completed=passes - 1)
         progress["is_last_batch"] = False
+        for schedule in checkpoint["lr_schedulers"]:
+            # Rates are those of the options, which may have been changed.
+            del schedule["base_lrs"], schedule["_last_lr"]
+            schedule["lr_lambdas"] = []
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The batch's part of the step's loss: a weighted mean over all learned tokens of the step, on all ranks."""

@@ -25,6 +25,9 @@ from train.parts import choose_parts, name_stored
 from train.shard import make_shard, whole_shards
 from train.state import SavedState, save_state
 
+# A call of peft's own.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+
 
 def train(folder: Path, options: ModelConfig) -> tuple[InternVLChatModel, Path, TensorSource]:
     """A model as some steps of training leave it, its checkpoint, and what it began with."""
