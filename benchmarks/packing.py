@@ -138,11 +138,11 @@ def measure_padding(
     return steps.figures()
 
 
-def group_by_length(order: Numbers, tokens: Numbers) -> Numbers:
+def group_by_length(order: Numbers, tokens: Numbers, ranks: int = RANKS) -> Numbers:
     """The published grouping: a step's samples by length, dealt so that the sums of the ranks are even."""
-    dealt = np.empty((len(order) // (RANKS * PER_RANK), RANKS, PER_RANK), order.dtype)
+    dealt = np.empty((len(order) // (ranks * PER_RANK), ranks, PER_RANK), order.dtype)
     for step, samples in enumerate(order.reshape(len(dealt), -1)):
-        sums, counts = np.zeros(RANKS), np.zeros(RANKS, int)
+        sums, counts = np.zeros(ranks), np.zeros(ranks, int)
         for sample in samples[np.argsort(-tokens[samples], kind="stable")]:
             rank = int(sums.argmin())
             dealt[step, rank, counts[rank]] = sample

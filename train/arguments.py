@@ -101,13 +101,18 @@ def _check_paths(config: FinetuneConfig) -> None:
 
 def write_config(config: FinetuneConfig, path: Path) -> None:
     """Write the merged options; `--config` with this file repeats the run."""
+    path.write_text(format_config(config), encoding="utf-8")
+
+
+def format_config(config: FinetuneConfig) -> str:
+    """The merged options as the text of a recipe."""
     from dataclasses import asdict
 
     import yaml
 
     values = asdict(config)
     values["optim"]["betas"] = list(values["optim"]["betas"])
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def _build(values: dict[str, Any]) -> FinetuneConfig:
@@ -135,4 +140,8 @@ def _shorten(message: str) -> str:
 
 
 if __name__ == "__main__":
-    build_parser().print_help(sys.stdout)
+    try:
+        sys.stdout.write(format_config(parse(sys.argv[1:])))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -84,6 +84,8 @@ class SFTModule(L.LightningModule):
         make = make_empty if empty else make_model
         model = make(self.config, dtype=torch.get_default_dtype(), attention=attention)
         choose_parts(model, self.options)
+        recomputed = self.options.grad_checkpoint
+        model.recompute(vision=recomputed in (True, "vision"), language=recomputed in (True, "llm"))
         return model
 
     def train(self, mode: bool = True) -> SFTModule:

@@ -68,9 +68,12 @@ def set_modes(model: InternVLChatModel, *, training: bool) -> None:
     model.train(training)
     if not training:
         return
-    tower = model.vision_model
-    for part in (tower.embeddings, *tower.encoder.layers, model.mlp1, model.language_model):
+    tower, decoder = model.vision_model, model.language_model
+    for part in (tower.embeddings, *tower.encoder.layers, model.mlp1, decoder):
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
+    if decoder.is_gradient_checkpointing and not getattr(decoder.config, "attention_dropout", 0.0):
+        # Gradients pass through a frozen one, and blocks in evaluation mode would keep all activations for them.
+        decoder.train()
 
 
 def name_stored(name: str) -> str:

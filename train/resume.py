@@ -29,6 +29,7 @@ _FREE = (
     *("data.packing", "data.max_packed_tokens", "data.max_packed_tiles", "data.group_by_length", "data.num_workers"),
     *("data.max_bad_share",),
 )
+_LOGS = (".txt", ".log", ".out", ".err")  # what starts a run may write beside it, before it
 
 
 def describe_run(config: FinetuneConfig, *, weights: str, precision: str, num_steps: int) -> dict[str, Any]:
@@ -84,8 +85,9 @@ def find_start(config: FinetuneConfig) -> Path | None:
         return None
     if own:
         return own[-1][1]
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.yaml").is_file():
-        listed = ", ".join(sorted(path.name for path in folder.iterdir())[:3])
+    foreign = sorted(path.name for path in folder.iterdir() if path.suffix not in _LOGS) if folder.is_dir() else []
+    if foreign and not (folder / "config.yaml").is_file():
+        listed = ", ".join(foreign[:3])
         raise InputError(
             f"output_dir: expected a new folder or one of a run, got {folder} with {listed} in it; choose another one"
         )

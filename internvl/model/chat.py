@@ -7,11 +7,13 @@ loss in silence. Shape suffixes: B rows, L tokens, C width, T tiles.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -63,6 +65,15 @@ class InternVLChatModel(PreTrainedModel):
     def _init_weights(self, module: torch.nn.Module) -> None:
         """A new projector starts with torch's own initialisation, as in the published code."""
         init_layer(module)
+
+    def recompute(self, *, vision: bool, language: bool) -> None:
+        """Choose the parts whose blocks compute their activations again in the backward pass instead of keeping them.
+
+        It holds for blocks in training mode. `gradient_checkpointing_enable` of transformers would do more: it makes
+        frozen word embeddings need gradients, which only re-entrant checkpoints ask for.
+        """
+        for part, is_on in ((self.vision_model, vision), (self.language_model, language)):
+            part._set_gradient_checkpointing(is_on, partial(checkpoint, use_reentrant=False))
 
     def get_input_embeddings(self) -> torch.nn.Module:
         """The word embeddings of the language model."""

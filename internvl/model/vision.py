@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.activations import ACT2FN
@@ -169,9 +170,11 @@ class InternVisionModel(PreTrainedModel):
     _no_split_modules = ["VisionLayer"]  # noqa: RUF012 - the base class declares it
     _supports_sdpa = True
     _supports_flash_attn = True
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: InternVisionConfig) -> None:
         super().__init__(config)
+        self.gradient_checkpointing = False  # transformers' name for computing activations again
         self.embeddings = VisionEmbeddings(config)
         self.encoder = VisionEncoder(config)
         self.post_init()
@@ -201,15 +204,25 @@ class InternVisionModel(PreTrainedModel):
         depth = self.count_layers(select_layer)
         x_BNC = self.embeddings(pixel_values)
         for layer in self.encoder.layers[:depth]:
-            x_BNC = layer(x_BNC)
+            x_BNC = self._run(layer, x_BNC)
         return x_BNC
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """All hidden states, the last one, and its class token."""
         hidden_states = [self.embeddings(pixel_values)]
         for layer in self.encoder.layers:
-            hidden_states.append(layer(hidden_states[-1]))
+            hidden_states.append(self._run(layer, hidden_states[-1]))
         last = hidden_states[-1]
         return BaseModelOutputWithPooling(
             last_hidden_state=last, pooler_output=last[:, 0], hidden_states=tuple(hidden_states)
         )
+
+    def _run(self, layer: nn.Module, x_BNC: Tensor) -> Tensor:
+        """One block; its activations are computed again in the backward pass if that is on and there will be one."""
+        if self.gradient_checkpointing and layer.training and torch.is_grad_enabled():
+            tensors = (x_BNC, *layer.parameters())
+            if any(tensor.requires_grad for tensor in tensors):
+                again: Tensor = checkpoint(layer, x_BNC, use_reentrant=False)
+                return again
+        output: Tensor = layer(x_BNC)
+        return output

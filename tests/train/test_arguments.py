@@ -201,12 +201,28 @@ def test_options_win_over_the_recipe_and_the_recipe_over_defaults(tmp_path):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_shipped_recipe_loads(recipe):
-    config = parse(["--config", str(recipe)])
+    config = parse([*NEEDED[2:], "--config", str(recipe)])
     assert config != FinetuneConfig(model=ModelConfig(config.model.pretrained), data=DataConfig(config.data.meta_path))
 
 
 def test_there_are_recipes():
     assert [path.stem for path in RECIPES if path.stem == "quickstart"]
+
+
+def test_the_merged_options_are_printed(tmp_path):
+    recipe = write_recipe(tmp_path, "output_dir: here\noptim:\n  learning_rate: 0.5\n")
+    done = run_process("--config", recipe, *NEEDED, "--batch_size", "7", module="train.arguments")
+    assert (done.code, done.errors) == (0, "")
+    (tmp_path / "merged.yaml").write_text(done.output)
+    config = parse(["--config", str(tmp_path / "merged.yaml")])
+    assert config == parse(["--config", recipe, *NEEDED, "--batch_size", "7"])
+    assert (config.output_dir, config.optim.learning_rate, config.batch_size) == ("here", 0.5, 7)
+
+
+def test_a_mistake_is_printed_in_their_place():
+    done = run_process(*NEEDED, "--batch_sise", "7", module="train.arguments")
+    assert (done.code, done.output) == (2, "")
+    assert done.errors.startswith("error: option: expected a known name, got --batch_sise; ")
 
 
 def test_the_written_configuration_gives_the_equal_one(tmp_path):

@@ -28,11 +28,12 @@ class SignalCallback(L.Callback):
     def __init__(self, saver: SaveCallback) -> None:
         self.saver = saver
         self.module: Any = None
+        self.received = 0
         self.former: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    # Not earlier: Lightning sets its own first, which talk to the other processes in the middle of a step.
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.module = pl_module
-        # Lightning's own would be called in the middle of a step, each in a step of its own.
         self.former = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def on_train_batch_end(
@@ -44,7 +45,9 @@ class SignalCallback(L.Callback):
         trainer.should_stop = True
         if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
             print(f"stopped after step {trainer.global_step}: saved; the same command goes on from here", flush=True)
-            requeue()
+            requeue(self.received)
+        # slurm ends the job when its first process leaves.
+        trainer.strategy.barrier("stopped")
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         for number, handler in self.former.items():
@@ -53,26 +56,37 @@ class SignalCallback(L.Callback):
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.module.is_told_to_stop and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: at once, from the last checkpoint
+        self.received = number
         self.module.is_told_to_stop = True
         name = signal.Signals(number).name
         # Not `print`, which fails where the signal came in the middle of another one.
         os.write(2, f"{name}: the run is saved and stops after this step or the next one\n".encode())
 
 
-def requeue() -> None:
-    """Put a batch job of slurm back into its queue; it starts the same command again."""
+def requeue(received: int) -> None:
+    """Put a batch job of slurm back into its queue; it starts the same command again.
+
+    Args:
+        received: the signal that stopped it. SIGTERM comes at the time limit, but also when its user cancels the job.
+    """
     job = os.environ.get("SLURM_JOB_ID")
     if job is None or "SLURM_STEP_ID" not in os.environ:
         return
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     name = f"{array}_{task}" if array and task else job
-    try:
-        done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, check=False)
-        # A job of srun alone is not kept by slurm after its end.
-        problem = "" if done.returncode == 0 else done.stderr.strip() or str(done.returncode)
-    except OSError as error:  # inside of a container there may be no such command
-        problem = f"scontrol: {error.strerror}"
-    if problem:
-        print(f"not requeued: job {name}: {problem}", file=sys.stderr, flush=True)
-    else:
+    if received != signal.SIGUSR1 and "Reason=TimeLimit" not in _ask_slurm("show", "job", name).stdout:
+        print(f"not requeued: job {name} was cancelled or is requeued by slurm", flush=True)
+        return
+    done = _ask_slurm("requeue", name)
+    if done.returncode == 0:
         print(f"requeued: job {name}", flush=True)
+    else:
+        # A job of srun alone is not kept by slurm after its end.
+        print(f"not requeued: job {name}: {done.stderr.strip() or done.returncode}", file=sys.stderr, flush=True)
+
+
+def _ask_slurm(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["scontrol", *words], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return subprocess.CompletedProcess(words, 1, "", f"scontrol: {error}")
