@@ -69,22 +69,6 @@ def find_rate(name: str, options: OptimConfig, num_blocks: int) -> float:
     return rate
 
 
-class Schedule(torch.optim.lr_scheduler.LambdaLR):
-    """The learning rates of a run; one that goes on has those of its own options, at the step that it goes on from."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The step."""
-        return {"last_epoch": self.last_epoch}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stand at a step."""
-        self.last_epoch = state_dict["last_epoch"]
-        factors = [factor(self.last_epoch) for factor in self.lr_lambdas]
-        self._last_lr = [rate * factor for rate, factor in zip(self.base_lrs, factors, strict=True)]
-        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            group["lr"] = rate
-
-
 def cosine(options: OptimConfig, num_steps: int) -> Callable[[int], float]:
     """Factor of the learning rate at a step: a linear rise, then half a cosine down to `final_ratio`."""
     warmup = math.ceil(options.warmup_ratio * num_steps) if options.warmup_steps is None else options.warmup_steps

@@ -23,7 +23,7 @@ from train.data import SFTDataModule
 from train.engine import Crew, build_data, build_held_out
 from train.estimate import count_parts, describe_parts, describe_state, estimate_state
 from train.explain import explain
-from train.export import export_model
+from train.exported import export_model
 from train.module import SFTModule
 from train.parts import choose_parts
 from train.processes import Processes, find_processes
@@ -53,7 +53,7 @@ def fit(config: FinetuneConfig) -> int:
     model_config, base = open_weights(config)
     if crew.is_first:
         print("\n".join(_explain_model(config, model_config, base, strategy, precision, processes)), flush=True)
-    processor = _make_processor(config)
+    processor = make_processor(config)
     data = build_data(config, processor, crew)
     held_out = build_held_out(config, processor, crew) if config.eval.meta_path else None
     recipe = describe_run(
@@ -61,7 +61,15 @@ def fit(config: FinetuneConfig) -> int:
     )
     weights, changes = _choose_weights(config, base, start, recipe, data)
     module = SFTModule(model_config, weights, config.model, config.optim, config.seed, recipe)
-    export = partial(_export, config=config, module=module, base=base, processor=processor, precision=precision)
+    export = partial(
+        export_state,
+        Path(config.output_dir) / "export",
+        config=config,
+        model_config=model_config,
+        base=base,
+        processor=processor,
+        precision=precision,
+    )
     if crew.is_first:
         passes = data.plan.num_batches // processes.world
         lines = explain(config, data, processes.world, passes, start)
@@ -92,24 +100,25 @@ def _choose_weights(
     return Overlay(SavedState(start), base), changes
 
 
-def _export(
+def export_state(
+    target: Path,
     state: Path,
     *,
     config: FinetuneConfig,
-    module: SFTModule,
+    model_config: InternVLChatConfig,
     base: TensorSource,
     processor: InternVLProcessor,
     precision: str,
 ) -> Path:
-    """Write the model of a checkpoint to the run folder."""
+    """Write the model of a checkpoint of a run to a folder."""
     dtype = config.export_dtype
     if dtype == "auto":
         dtype = "bfloat16" if precision.startswith("bf16") else "float32"
-    target = Path(config.output_dir) / "export"
-    return export_model(target, SavedState(state), base, module.config, processor, config.model, getattr(torch, dtype))
+    return export_model(target, SavedState(state), base, model_config, processor, config.model, getattr(torch, dtype))
 
 
-def _make_processor(config: FinetuneConfig) -> InternVLProcessor:
+def make_processor(config: FinetuneConfig) -> InternVLProcessor:
+    """The processor of a run, whose options an exported model keeps."""
     return InternVLProcessor.from_pretrained(
         config.model.pretrained,
         template=config.model.conv_style,

@@ -11,7 +11,7 @@ import torch
 from internvl.model import InternVLChatModel
 from tests.tiny import tiny_model
 from train.config import ModelConfig, OptimConfig
-from train.optim import Schedule, build_optimizer, cosine
+from train.optim import build_optimizer, cosine
 from train.parts import choose_parts
 
 BLOCK = "vision_model.encoder.layers"
@@ -165,26 +165,3 @@ def test_the_curve_is_half_a_cosine_down_to_its_final_share(final_ratio):
 def test_the_shortest_runs_have_a_curve(ratio, steps):
     factor = cosine(OptimConfig(warmup_ratio=ratio), steps)
     assert all(0.0 <= factor(step) <= 1.0 for step in range(steps + 2))
-
-
-def test_a_schedule_goes_on_at_its_step_with_the_rates_of_its_own_options():
-    def make(rate: float) -> tuple[torch.optim.Optimizer, Schedule]:
-        options = OptimConfig(learning_rate=rate, mlp_learning_rate=2 * rate, warmup_steps=2)
-        optimizer = build_optimizer(tiny_model(), options)
-        return optimizer, Schedule(optimizer, cosine(options, 10))
-
-    def run(optimizer: torch.optim.Optimizer, schedule: Schedule, steps: int) -> list[list[float]]:
-        rates = []
-        for _ in range(steps):
-            rates.append([group["lr"] for group in optimizer.param_groups])
-            optimizer.step()
-            schedule.step()
-        return rates
-
-    whole = run(*make(1.0), 10)
-    assert [rates[0] for rates in whole[:3]] == [0.0, 0.5, 1.0]
-    first, other = make(1.0), make(0.25)
-    run(*first, 4)
-    other[1].load_state_dict(first[1].state_dict())
-    assert other[1].get_last_lr() == [rate / 4 for rate in whole[4]]
-    assert run(*other, 6) == [[rate / 4 for rate in rates] for rates in whole[4:]]
