@@ -23,6 +23,7 @@ from tests.tiny_run import (
     write_tiny_scratch,
 )
 from train import __main__
+from train.processes import is_first
 
 
 def assert_explained(done: Done, start: str) -> None:
@@ -162,6 +163,24 @@ def test_another_process_leaves_the_first_one_time_to_say_it(tmp_path, monkeypat
         assert said == waits
         # What is wrong for it alone is not lost.
         assert capsys.readouterr().err.startswith("error: checkpoint: expected a folder, got ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "speaks"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"TORCHELASTIC_RUN_ID": "7", "RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"TORCHELASTIC_RUN_ID": "7", "RANK": "8", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "3"}, False),
+        # A batch script has no step.
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_one_process_speaks(environment, speaks):
+    assert is_first(environment) == speaks
 
 
 def test_mistakes_of_the_program_are_not_hidden(checkpoint, meta, tmp_path, monkeypatch):
