@@ -84,9 +84,10 @@ def parse(arguments: Sequence[str]) -> FinetuneConfig:
 def _check_paths(config: FinetuneConfig) -> None:
     model = config.model
     parts = model.vision_path, model.llm_path
-    if model.pretrained and any(parts):
+    if model.pretrained and any((*parts, model.mlp_path)):
         raise InputError(
-            "model.pretrained: expected either a checkpoint or vision_path and llm_path, got both; leave one out"
+            "model.pretrained: expected either a checkpoint or its parts (vision_path, mlp_path, llm_path), got both; "
+            "leave one out"
         )
     if any(parts) and not all(parts):
         raise InputError("model.vision_path: expected it together with llm_path, got one alone; give both")

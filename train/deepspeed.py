@@ -22,7 +22,10 @@ from train.shard import Shard, master_shards, part_shards, partition_shards, who
 from train.strategy import MakeModel, ShardedCheckpoints
 
 FOLDER = Path(__file__).with_name("zero")
-_OURS = ("optimizer", "scheduler")
+_OURS = (
+    *("optimizer", "scheduler", "fp16", "bf16", "gradient_clipping"),
+    *("gradient_accumulation_steps", "train_batch_size", "train_micro_batch_size_per_gpu"),
+)
 
 
 class ZeroStrategy(ShardedCheckpoints, DeepSpeedStrategy):
@@ -110,27 +113,22 @@ def build_deepspeed(config: FinetuneConfig, *, backend: str, timeout: timedelta)
 
 
 def read_settings(config: FinetuneConfig, *, on_gpu: bool) -> dict[str, Any]:
-    """The JSON of a strategy with every "auto" taken from our options; its optimizer is ours.
+    """The JSON of a strategy, without "auto" and without what our options say.
 
     Raises:
-        InputError: no such file, no JSON, or it asks for another optimizer than the options do.
+        InputError: no such file, no JSON, or it asks for something else than the options do.
     """
-    names = {f"zero{stage}": f"zero_stage{stage}_config.json" for stage in (1, 2, 3)}
-    given = Path(names.get(config.strategy, config.strategy))
-    path = given if given.is_file() else FOLDER / given.name
-    if not path.is_file():
-        shipped = ", ".join(sorted(file.name for file in FOLDER.glob("*.json")))
-        raise MissingError(f"strategy: expected a DeepSpeed JSON file, got {given}; use one of {shipped}")
+    path = _find_file(config.strategy)
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         stage = settings["zero_optimization"]["stage"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected JSON with zero_optimization.stage, got {error}; correct the file") from None
     if stage not in (1, 2, 3):
         raise InputError(f"{path}: expected stage 1, 2 or 3, got {stage}; use strategy ddp where nothing is shared")
-    _check_optimizer(path, settings.get("optimizer", {}), config)
+    _check_same(path, settings, config)
     # What is left out here is filled by Lightning, from the trainer and its precision.
-    kept = {name: value for name, value in settings.items() if not _is_auto(value) and name not in _OURS}
+    kept = {name: value for name, value in _drop_auto(settings).items() if name not in _OURS}
     kept["zero_optimization"] = _choose_offload(kept["zero_optimization"], config.offload, on_gpu=on_gpu)
     kept |= {"zero_allow_untested_optimizer": True, "train_micro_batch_size_per_gpu": config.per_device_batch_size}
     if not on_gpu:
@@ -138,32 +136,62 @@ def read_settings(config: FinetuneConfig, *, on_gpu: bool) -> dict[str, Any]:
     return kept
 
 
+def _find_file(strategy: str) -> Path:
+    if not strategy.endswith(".json"):
+        return FOLDER / f"zero_stage{strategy.removeprefix('zero')}_config.json"
+    given = Path(strategy)
+    path = given if given.is_file() else FOLDER / given.name
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.name for file in FOLDER.glob("*.json")))
+        raise MissingError(f"strategy: expected a DeepSpeed JSON file, got {given}; use one of {shipped}")
+    return path
+
+
+def _drop_auto(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those that are left to others: "auto" and null at any depth."""
+    inner = {name: _drop_auto(value) if isinstance(value, dict) else value for name, value in settings.items()}
+    return {name: value for name, value in inner.items() if value not in ("auto", None)}
+
+
 def _choose_offload(zero: dict[str, Any], offload: str, *, on_gpu: bool) -> dict[str, Any]:
-    place = {"device": "cpu", "pin_memory": on_gpu}
-    chosen = {name: value for name, value in zero.items() if value is not None}
+    places = ("offload_optimizer", "offload_param")
+    chosen = {name: each for name, each in zero.items() if name not in places or each.get("device") != "none"}
     if offload != "none":
-        chosen["offload_optimizer"] = place
+        chosen["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
     if offload == "all":
         if zero["stage"] != 3:
             raise InputError(f"offload: expected all with stage 3 alone, got stage {zero['stage']}; use optimizer")
-        chosen["offload_param"] = place
-    for name in ("offload_optimizer", "offload_param"):
+        chosen["offload_param"] = {"device": "cpu", "pin_memory": True}
+    for name in places:
         if name in chosen:
             chosen[name] = {**chosen[name], "pin_memory": on_gpu and chosen[name].get("pin_memory", False)}
     return chosen
 
 
-def _is_auto(value: Any) -> bool:
-    return value == "auto" or (isinstance(value, dict) and value.get("enabled") == "auto")
-
-
-def _check_optimizer(path: Path, optimizer: dict[str, Any], config: FinetuneConfig) -> None:
-    optim = config.optim
-    ours = {"lr": optim.learning_rate, "betas": list(optim.betas), "eps": optim.eps, "weight_decay": optim.weight_decay}
+def _check_same(path: Path, settings: dict[str, Any], config: FinetuneConfig) -> None:
+    """What a file says of the training must be what the options say."""
+    optim, optimizer = config.optim, settings.get("optimizer") or {}
     if optimizer.get("type", "AdamW") != "AdamW":
         raise InputError(f"{path}: expected the optimizer AdamW, got {optimizer['type']}; leave it out of the file")
-    for name, value in optimizer.get("params", {}).items():
-        if value != "auto" and name in ours and value != ours[name]:
-            raise InputError(
-                f"{path}: expected {name} to be auto or {ours[name]} as in the options, got {value}; make them agree"
-            )
+    ours: dict[str, Any] = {
+        "lr": optim.learning_rate,
+        "betas": list(optim.betas),
+        "eps": optim.eps,
+        "weight_decay": optim.weight_decay,
+    }
+    theirs = {name: value for name, value in optimizer.get("params", {}).items() if name in ours}
+    ours |= {
+        "gradient_clipping": optim.max_grad_norm,
+        "train_batch_size": config.batch_size,
+        "train_micro_batch_size_per_gpu": config.per_device_batch_size,
+        "gradient_accumulation_steps": "auto",  # it follows from the batch
+        "scheduler": "auto",
+        "fp16.enabled": False,
+        "bf16.enabled": "auto" if config.precision == "auto" else config.precision.startswith("bf16"),
+    }
+    theirs |= {name: settings[name] for name in ours if name in settings}
+    theirs |= {f"{name}.enabled": (settings.get(name) or {}).get("enabled", "auto") for name in ("fp16", "bf16")}
+    for name, value in theirs.items():
+        if value not in ("auto", None, ours[name]):
+            rule = "auto" if ours[name] == "auto" else f"auto or {ours[name]} as in the options"
+            raise InputError(f"{path}: expected {name} to be {rule}, got {value}; make them agree")

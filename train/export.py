@@ -1,83 +1,117 @@
-"""From a training checkpoint to a `from_pretrained` folder, tensor by tensor: no model is built, nothing is gathered.
-
-`python -m train.export <run folder>` writes the last checkpoint of a run that is still at work.
-"""
+"""`python -m train.export <run folder>`: writes the model of a training checkpoint, also while the run is at work."""
 
 from __future__ import annotations
 
+import argparse
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
-
-from internvl.model import InternVLChatConfig
-from internvl.model.checkpoint import save_config
-from internvl.model.shards import ShardWriter, replace_folder
-from internvl.model.tensors import TensorSource
-from internvl.processor import InternVLProcessor
-from train.config import ModelConfig
-from train.parts import PARTS, find_adapter, is_adapter, list_adapters
-from train.state import SavedState
+from internvl.errors import InputError, MissingError
+from train.arguments import parse
+from train.config import FinetuneConfig
 
 
-def export_model(
-    folder: Path,
-    state: SavedState,
-    base: TensorSource,
-    config: InternVLChatConfig,
-    processor: InternVLProcessor,
-    options: ModelConfig,
-    dtype: torch.dtype,
-) -> Path:
-    """Write the trained model, adapters merged into their layers; and the adapters by themselves, in peft's layout.
+class _Parser(argparse.ArgumentParser):
+    """Mistakes are one line, as everywhere."""
 
-    Args:
-        folder: to write to; what is there stays until the new one is whole.
-        state: what was trained.
-        base: what it began with, for all that was not.
-        config: of the model.
-        processor: whose tokenizer and options belong to it.
-        options: of the adapters.
-        dtype: of the written weights.
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"option: expected valid values, got {message}; see {self.prog} --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = _Parser(
+        prog="python -m train.export",
+        description="Write the model of a training checkpoint as a folder that evaluate.sh "
+        "and further runs take. The base checkpoint of the run must be where it was.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, help="run folder, with config.yaml and checkpoints/ in it")
+    parser.add_argument("--step", type=int, help="of the checkpoint (default the last one)")
+    parser.add_argument("--output", type=Path, help="folder (default <run>/export, or <run>/export-step-N with --step)")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], help="of the weights (default the run's)")
+    return parser
+
+
+def choose_state(run: Path, step: int | None) -> Path:
+    """The checkpoint of a step, or the last one.
+
+    Raises:
+        InputError: there is none.
     """
-    with replace_folder(folder) as partial:
-        writer = ShardWriter(partial)
-        for name, shape in base.shapes.items():
-            source = state if name in state.shapes else base
-            values = source.read(name).view(shape)
-            writer.add(name, _merge(name, values, state, options).to(dtype))
-        writer.finish()
-        save_config(partial, config, dtype, processor)
-        for part in PARTS:
-            _write_adapters(partial, part, state, options)
-    return folder
+    from train.state import find_states
+
+    states = dict(find_states(run / "checkpoints"))
+    if not states:
+        raise MissingError(f"run: expected checkpoints in {run / 'checkpoints'}, got none; wait for the first one")
+    if step is None:
+        return states[max(states)]
+    if step not in states:
+        raise InputError(f"--step: expected one of {', '.join(map(str, states))}, got {step}; choose one of these")
+    return states[step]
 
 
-def _merge(name: str, values: Tensor, state: SavedState, options: ModelConfig) -> Tensor:
-    """A weight plus what its adapter adds to it."""
-    first, second = find_adapter(name)
-    if first not in state.shapes:
-        return values
-    reading, writing = (state.read(each).view(state.shapes[each]).float() for each in (first, second))
-    rank = len(reading)
-    return values.float() + writing @ reading * ((options.lora_alpha or 2 * rank) / rank)
+def read_config(run: Path) -> FinetuneConfig:
+    """The options of the run of a folder, wherever that has been moved.
+
+    Raises:
+        InputError: it is none.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise MissingError(f"run: expected a run folder with config.yaml, got {run}; check the path")
+    return parse(["--config", str(path), "--output_dir", str(run)])
 
 
-def _write_adapters(folder: Path, part: str, state: SavedState, options: ModelConfig) -> None:
-    """The adapters of a part as `PeftModel.from_pretrained` reads them."""
-    names = [name for name in state.shapes if is_adapter(name) and name.startswith(f"{part}.")]
-    if not names:
-        return
-    target = folder / "adapters" / part
-    target.mkdir(parents=True)
-    settings: Any = list_adapters(part, names, state.shapes, options)
-    settings.save_pretrained(target)
-    tensors = {
-        f"base_model.model.{name.removeprefix(f'{part}.').replace('.default.', '.')}": state.read(name)
-        .view(state.shapes[name])
-        .contiguous()
-        for name in names
-    }
-    save_file(tensors, target / "adapter_model.safetensors", metadata={"format": "pt"})
+def export(config: FinetuneConfig, state: Path, target: Path) -> Path:
+    """Write the model of a checkpoint.
+
+    Raises:
+        InputError: the run began with other weights than are there now.
+    """
+    from train.resume import name_weights
+    from train.run import export_state, make_processor
+    from train.state import load_loops
+    from train.trainer import quiet
+    from train.weights import open_weights, prepare_weights
+
+    quiet()
+    config = prepare_weights(config, is_first=True)
+    recipe, found = load_loops(state)["recipe"], name_weights(Path(config.model.pretrained))
+    if recipe["weights"] != found:
+        raise InputError(
+            f"model.pretrained: expected the weights {recipe['weights']} that the run began with in "
+            f"{config.model.pretrained}, got {found}; put them back"
+        )
+    model_config, base = open_weights(config)
+    return export_state(
+        state,
+        target,
+        config=config,
+        model_config=model_config,
+        base=base,
+        processor=make_processor(config),
+        precision=recipe["precision"],
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Export one checkpoint; 2 is a mistake that the message explains."""
+    try:
+        options = build_parser().parse_args(arguments)
+        config = read_config(options.run)
+        state = choose_state(options.run, options.step)
+        if options.dtype:
+            config = replace(config, export_dtype=options.dtype)
+        name = "export" if options.step is None else f"export-{state.name}"
+        print(f"exported: {export(config, state, options.output or options.run / name)}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -53,6 +53,7 @@ class SFTModule(L.LightningModule):
         self.optim = optim
         self.seed = seed
         self.counts = Counts()  # of the present optimiser step, over all ranks
+        self.rates: dict[str, float] = {}  # of the present step
         self.parts: list[tuple[Tensor, Tensor]] = []  # of its loss, and the samples that each is from
         self.source_losses: SourceLosses | None = None  # of every data set; counted for whoever puts it there
         self.kept_buffers: list[tuple[nn.Module, str, Tensor]] = []
@@ -111,6 +112,10 @@ class SFTModule(L.LightningModule):
             # Checkpoints are written when a pass is processed but not yet completed.
             counts.update(ready=passes, started=passes, processed=passes, completed=passes - 1)
         progress["is_last_batch"] = False
+        for schedule in checkpoint["lr_schedulers"]:
+            # Rates are those of the options, which may have been changed.
+            del schedule["base_lrs"], schedule["_last_lr"]
+            schedule["lr_lambdas"] = []
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The batch's part of the step's loss: a weighted mean over all learned tokens of the step, on all ranks."""
@@ -146,13 +151,18 @@ class SFTModule(L.LightningModule):
         """Clip, and log the norm from before; DeepSpeed clips by itself, in its step."""
         if not hasattr(self.trainer.strategy, "stage"):
             norm = full_norm(nn.utils.clip_grad_norm_(self.parameters(), self.optim.max_grad_norm))
-            self._log_step(norm, optimizer)
+            self._log_step(norm)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Note the learning rates of this step: DeepSpeed sets the next ones before its step can be logged."""
+        groups = self.trainer.optimizers[0].param_groups
+        self.rates = {group.get("name", ""): group["lr"] for group in groups}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log what DeepSpeed only knows after its step."""
         engine: Any = self.trainer.model
         if hasattr(self.trainer.strategy, "stage") and (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            self._log_step(torch.as_tensor(engine.get_global_grad_norm()), self.trainer.optimizers[0])
+            self._log_step(torch.as_tensor(engine.get_global_grad_norm()))
 
     def configure_optimizers(self) -> Any:
         """AdamW with warm-up and cosine, stepped every optimiser step."""
@@ -167,13 +177,13 @@ class SFTModule(L.LightningModule):
         summed: Tensor = self.trainer.strategy.reduce(torch.cat([counts.view(torch.float64), told]), reduce_op="sum")
         return summed
 
-    def _log_step(self, norm: Tensor, optimizer: Any) -> None:
+    def _log_step(self, norm: Tensor) -> None:
         self._check_finite("gradient_norm", norm)
         self.log("train/gradient_norm", norm.float())
-        rates = {group.get("name", ""): group["lr"] for group in optimizer.param_groups}
-        self.log("train/learning_rate", max(rates.values()))
-        if len(set(rates.values())) > 1:
-            self.log_dict({f"learning_rate/{name}": rate for name, rate in rates.items()})
+        self.log("train/learning_rate", max(self.rates.values()))
+        # By their peaks: in the first step of a warm-up all of them are zero.
+        if len({group["initial_lr"] for group in self.trainer.optimizers[0].param_groups}) > 1:
+            self.log_dict({f"learning_rate/{name}": rate for name, rate in self.rates.items()})
 
     def _check_finite(self, what: str, value: Tensor) -> None:
         """Stop on all ranks before anything is learned from a number that is none.

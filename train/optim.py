@@ -92,4 +92,5 @@ def _name_group(name: str, options: OptimConfig) -> str:
     part = _NAMES[find_part(name)]
     if part != "vision" or options.vision_layer_decay == 1.0:
         return part
-    return f"{part}-{_find_depth(name)}"
+    depth = _find_depth(name)
+    return f"{part}-embeddings" if depth < 0 else f"{part}-{depth}"

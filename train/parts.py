@@ -27,7 +27,7 @@ _COMMON_TARGETS = (
 def choose_parts(model: InternVLChatModel, options: ModelConfig) -> None:
     """Freeze, add adapters, and unfreeze, as the options say.
 
-    Adapters get no values here; `Beginning` has them.
+    Adapters get no values here; `FreshAdapters` has them.
 
     Raises:
         InputError: nothing is left to train, or blocks are named that the tower does not have.
@@ -47,16 +47,18 @@ def choose_parts(model: InternVLChatModel, options: ModelConfig) -> None:
         model.language_model.get_output_embeddings().requires_grad_(True)
     if options.freeze_mlp:
         model.mlp1.requires_grad_(False)
+    used = model.vision_model.count_layers(model.config.select_layer)
     if options.unfreeze_vit_layers:
-        if abs(options.unfreeze_vit_layers) > len(blocks):
+        first = options.unfreeze_vit_layers % len(blocks)
+        if not -len(blocks) <= options.unfreeze_vit_layers < len(blocks) or first >= used:
             raise InputError(
-                f"model.unfreeze_vit_layers: expected a block of {len(blocks)}, got {options.unfreeze_vit_layers}; "
-                "choose a smaller number"
+                f"model.unfreeze_vit_layers: expected one of the first {used} blocks, which are used, counted from the "
+                f"first or, of all {len(blocks)}, from the end, got {options.unfreeze_vit_layers}; choose another one"
             )
-        for block in blocks[options.unfreeze_vit_layers :]:
+        for block in blocks[first:]:
             block.requires_grad_(True)
-    for block in blocks[model.vision_model.count_layers(model.config.select_layer) :]:
-        block.requires_grad_(False)  # behind the layer that is used, nothing is computed
+    for block in blocks[used:]:
+        block.requires_grad_(False)  # nothing is computed there
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError("model: expected at least one trainable part, got all frozen; unfreeze one")
 
@@ -67,9 +69,11 @@ def set_modes(model: InternVLChatModel, *, training: bool) -> None:
     if not training:
         return
     tower, decoder = model.vision_model, model.language_model
-    for part in (tower.embeddings, *tower.encoder.layers, model.mlp1, decoder):
+    for part in (tower, tower.embeddings, *tower.encoder.layers, model.mlp1, decoder):
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
-    if decoder.is_gradient_checkpointing and not getattr(decoder.config, "attention_dropout", 0.0):
+    # Transformers renames its own property for it.
+    recomputes = any(getattr(module, "gradient_checkpointing", False) for module in decoder.modules())
+    if recomputes and not getattr(decoder.config, "attention_dropout", 0.0):
         # Gradients pass through a frozen one, and blocks in evaluation mode would keep all activations for them.
         decoder.train()
 

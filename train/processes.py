@@ -44,13 +44,13 @@ def find_processes(config: FinetuneConfig, num_gpus: int, environment: Mapping[s
     Raises:
         InputError: the options ask for others than were started, or for devices that are not there.
     """
-    if "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment:
+    if _is_slurm(environment):
         # Of the step: an allocation may be larger than what srun was told to start in it.
         nodes = int(environment.get("SLURM_STEP_NUM_NODES") or environment.get("SLURM_NNODES") or 1)
         tasks = int(environment.get("SLURM_STEP_NUM_TASKS") or environment.get("SLURM_NTASKS") or 1)
         started = _share("slurm", tasks, nodes), nodes
         return _check("slurm", started, int(environment["SLURM_PROCID"]), config, num_gpus)
-    if "TORCHELASTIC_RUN_ID" in environment or {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= environment.keys():
+    if _is_torchrun(environment):
         devices = int(environment["LOCAL_WORLD_SIZE"])
         started = devices, _share("torchrun", int(environment["WORLD_SIZE"]), devices)
         return _check("torchrun", started, int(environment["RANK"]), config, num_gpus)
@@ -59,6 +59,23 @@ def find_processes(config: FinetuneConfig, num_gpus: int, environment: Mapping[s
         raise InputError(f"devices: expected at most {num_gpus}, got {devices}; lower --devices")
     rank = int(environment.get("NODE_RANK", 0)) * devices + int(environment.get("LOCAL_RANK", 0))
     return Processes(devices, config.nodes, rank, "self")
+
+
+def is_first(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process has the number 0, before anything else is known of the run."""
+    if _is_slurm(environment):
+        return int(environment["SLURM_PROCID"]) == 0
+    if _is_torchrun(environment):
+        return int(environment["RANK"]) == 0
+    return int(environment.get("NODE_RANK", 0)) == int(environment.get("LOCAL_RANK", 0)) == 0
+
+
+def _is_slurm(environment: Mapping[str, str]) -> bool:
+    return "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment
+
+
+def _is_torchrun(environment: Mapping[str, str]) -> bool:
+    return "TORCHELASTIC_RUN_ID" in environment or {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= environment.keys()
 
 
 def _share(who: str, number: int, groups: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,15 @@ from typing import Any
 from internvl.errors import InputError, MissingError
 from internvl.folder import weight_files
 from train.config import FinetuneConfig
-from train.state import find_states
+from train.record import read_starts
+from train.state import find_states, read_step
 
+# What is trained. A checkpoint has nothing else in it, so what another choice leaves out would be lost.
+_FIXED = (
+    *("model.freeze_backbone", "model.freeze_mlp", "model.freeze_llm", "model.unfreeze_vit_layers"),
+    *("model.unfreeze_lm_head", "model.use_backbone_lora", "model.use_llm_lora", "model.lora_alpha"),
+    "model.vision_select_layer",
+)
 # What may be another when a run goes on: where it runs, how its samples share the devices, and what it writes.
 _FREE = (
     *("output_dir", "batch_size", "per_device_batch_size", "num_train_epochs", "max_steps", "devices", "nodes"),
@@ -66,7 +72,9 @@ def find_start(config: FinetuneConfig) -> Path | None:
             raise MissingError(
                 f"resume_from: expected a training checkpoint, got {named}; name a folder like run/checkpoints/step-200"
             )
-        later = [path for step, path in own if path.resolve() != named.resolve() and step > _read_step(named)]
+        later = [path for step, path in own if path.resolve() != named.resolve() and step > read_step(named)]
+        if later and _went_on_from(folder, named):
+            return later[-1]  # the same command once more, after a stop
         if later:
             raise InputError(
                 f"resume_from: expected no later checkpoint in {folder}, got {later[-1].name}; give another "
@@ -86,21 +94,30 @@ def find_start(config: FinetuneConfig) -> Path | None:
     return None
 
 
+def _went_on_from(folder: Path, named: Path) -> bool:
+    """Whether the run of a folder began with this checkpoint of another run."""
+    if named.resolve().parent == (folder / "checkpoints").resolve():
+        return False
+    return any(start.get("resumed_from") == str(named) for start in read_starts(folder))
+
+
 def check_same(before: dict[str, Any], now: dict[str, Any], *, accept: bool) -> list[str]:
     """The options that are others than at the checkpoint, in words.
 
     Raises:
-        InputError: there are some, and they are not accepted.
+        InputError: there are some, and they are not accepted; or what is trained is something else.
     """
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     changes = [f"{name} {before.get(name)}, got {now.get(name)}" for name in names]
+    fixed = [change for name, change in zip(names, changes, strict=True) if name in _FIXED]
+    if fixed and accept:
+        raise InputError(
+            f"resume: expected the same to be trained as at the checkpoint, {'; '.join(fixed)}; restore it, or export "
+            "the checkpoint with python -m train.export and start a new run from that"
+        )
     if changes and not accept:
         raise InputError(
             f"resume: expected the options of the checkpoint, {'; '.join(changes)}; restore them, start anew with "
             "--overwrite true, or go on with the new ones with --accept_changes true"
         )
     return changes
-
-
-def _read_step(folder: Path) -> int:
-    return int(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["step"])

@@ -12,7 +12,7 @@ import lightning as L
 import torch
 
 from internvl.model import InternVLChatConfig
-from internvl.model.checkpoint import make_empty
+from internvl.model.checkpoint import check_names, make_empty
 from internvl.model.tensors import Overlay, TensorSource
 from internvl.processor import InternVLProcessor
 from train.arguments import write_config
@@ -20,10 +20,11 @@ from train.bad_samples import FILE_NAME
 from train.callbacks.benchmark import check_names
 from train.callbacks.signals import STOPPED
 from train.config import FinetuneConfig
+from train.data import SFTDataModule
 from train.engine import Crew, build_data, build_held_out
 from train.estimate import count_parts, describe_parts, describe_state, estimate_state
 from train.explain import explain
-from train.export import export_model
+from train.exported import export_model
 from train.module import SFTModule
 from train.parts import choose_parts
 from train.processes import Processes, find_processes
@@ -49,21 +50,28 @@ def fit(config: FinetuneConfig) -> int:
     crew = Crew(processes.world, is_first=processes.rank == 0)
     start = find_start(config)
     _prepare_folder(config, crew)
-    config = prepare_weights(config, is_first=crew.is_first)
+    asked, config = config, prepare_weights(config, is_first=crew.is_first)
     model_config, base = open_weights(config)
     if crew.is_first:
-        print("\n".join(_explain_model(config, model_config, strategy, precision, processes)), flush=True)
-    processor = _make_processor(config)
-    if crew.is_first and config.eval.benchmarks:
-        check_names(config.eval.benchmarks)
+        print("\n".join(_explain_model(config, model_config, base, strategy, precision, processes)), flush=True)
+        if config.eval.benchmarks:
+            check_names(config.eval.benchmarks)
+    processor = make_processor(config)
     data = build_data(config, processor, crew)
     held_out = build_held_out(config, processor, crew) if config.eval.meta_path else None
     recipe = describe_run(
         config, weights=name_weights(Path(config.model.pretrained)), precision=precision, num_steps=len(data.plan)
     )
-    weights, changes = _choose_weights(config, base, start, recipe)
+    weights, changes = _choose_weights(config, base, start, recipe, data)
     module = SFTModule(model_config, weights, config.model, config.optim, config.seed, recipe)
-    export = partial(_export, config=config, module=module, base=base, processor=processor, precision=precision)
+    export = partial(
+        export_state,
+        config=config,
+        model_config=model_config,
+        base=base,
+        processor=processor,
+        precision=precision,
+    )
     if crew.is_first:
         passes = data.plan.num_batches // processes.world
         lines = explain(config, data, processes.world, passes, start)
@@ -71,6 +79,7 @@ def fit(config: FinetuneConfig) -> int:
     if config.dry_run:
         return 0
     if crew.is_first:
+        write_config(asked, Path(config.output_dir) / "config.yaml")
         names = name_devices(processes.devices, on_gpu=on_gpu)
         begun = describe_start(
             sys.orig_argv, world=processes.world, nodes=processes.nodes, devices=names, resumed_from=start
@@ -82,33 +91,36 @@ def fit(config: FinetuneConfig) -> int:
 
 
 def _choose_weights(
-    config: FinetuneConfig, base: TensorSource, start: Path | None, recipe: dict[str, Any]
+    config: FinetuneConfig, base: TensorSource, start: Path | None, recipe: dict[str, Any], data: SFTDataModule
 ) -> tuple[TensorSource, list[str]]:
     """What the model is filled with, and which options are others than at the checkpoint."""
     if start is None:
         return base, []
-    changes = check_same(load_loops(start)["recipe"], recipe, accept=config.accept_changes)
+    loops = load_loops(start)
+    data.load_state_dict(loops[type(data).__qualname__])
+    changes = check_same(loops["recipe"], recipe, accept=config.accept_changes)
     return Overlay(SavedState(start), base), changes
 
 
-def _export(
+def export_state(
     state: Path,
     target: Path,
     *,
     config: FinetuneConfig,
-    module: SFTModule,
+    model_config: InternVLChatConfig,
     base: TensorSource,
     processor: InternVLProcessor,
     precision: str,
 ) -> Path:
-    """Write the model of a checkpoint to a folder."""
+    """Write the model of a checkpoint of a run to a folder."""
     dtype = config.export_dtype
     if dtype == "auto":
         dtype = "bfloat16" if precision.startswith("bf16") else "float32"
-    return export_model(target, SavedState(state), base, module.config, processor, config.model, getattr(torch, dtype))
+    return export_model(target, SavedState(state), base, model_config, processor, config.model, getattr(torch, dtype))
 
 
-def _make_processor(config: FinetuneConfig) -> InternVLProcessor:
+def make_processor(config: FinetuneConfig) -> InternVLProcessor:
+    """The processor of a run, whose options an exported model keeps."""
     return InternVLProcessor.from_pretrained(
         config.model.pretrained,
         template=config.model.conv_style,
@@ -118,10 +130,20 @@ def _make_processor(config: FinetuneConfig) -> InternVLProcessor:
 
 
 def _explain_model(
-    config: FinetuneConfig, model_config: InternVLChatConfig, strategy: Any, precision: str, processes: Processes
+    config: FinetuneConfig,
+    model_config: InternVLChatConfig,
+    base: TensorSource,
+    strategy: Any,
+    precision: str,
+    processes: Processes,
 ) -> list[str]:
-    """Parts, what of them is trained, and the bytes of the state on every device; no weights are read for it."""
+    """Parts, what of them is trained, and the bytes of the state on every device; no weights are read for it.
+
+    Raises:
+        InputError: the weights are those of another model.
+    """
     model = make_empty(model_config)
+    check_names(model, base, Path(config.model.pretrained))
     choose_parts(model, config.model)
     parts = count_parts(model)
     name = f"zero{strategy.stage}" if hasattr(strategy, "stage") else config.strategy
@@ -141,10 +163,12 @@ def _prepare_folder(config: FinetuneConfig, crew: Crew) -> None:
     if config.overwrite and not config.dry_run:
         for name in ("checkpoints", "tensorboard", "export", "plan"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (FILE_NAME, "manifest.json", "run.json"):
+        for name in (FILE_NAME, "manifest.json", "run.json", "config.yaml"):
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    write_config(config, folder / "config.yaml")
+    if not (folder / "config.yaml").is_file():
+        # That of a run which goes on stays until its options are checked.
+        write_config(config, folder / "config.yaml")
 
 
 def _choose_precision(choice: str, on_gpu: bool) -> str:

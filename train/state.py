@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -52,35 +55,65 @@ def save_state(
     """
     partial = folder.with_name(f".{folder.name}.partial")
     if rank == 0:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        with _explain_writing(folder):
+            for left in folder.parent.glob(".step-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            partial.mkdir(parents=True)
     barrier()
     _write_parts(partial, shards, rank)
     if rank == 0:
-        torch.save(loops, partial / _LOOPS)
         head = {"version": VERSION, "step": loops["global_step"], "shapes": {k: list(v) for k, v in shapes.items()}}
-        (partial / _HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
-        for path in (partial / _LOOPS, partial / _HEAD):
-            _sync(path)
+        with _explain_writing(folder):
+            torch.save(loops, partial / _LOOPS)
+            (partial / _HEAD).write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+            for path in (partial / _LOOPS, partial / _HEAD, partial):
+                _sync(path)
     barrier()
     if rank == 0:
         if folder.exists():
-            shutil.rmtree(folder)
+            remove_state(folder)
         os.replace(partial, folder)
         _sync(folder.parent)
     barrier()
 
 
+def remove_state(folder: Path) -> None:
+    """Delete a checkpoint; a kill meanwhile leaves no part of it under its name."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    os.replace(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
 def load_loops(folder: Path) -> dict[str, Any]:
-    """All of a checkpoint but its tensors."""
-    loops: dict[str, Any] = torch.load(folder / _LOOPS, weights_only=True)
-    return loops
+    """All of a checkpoint but its tensors.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        loops: dict[str, Any] = torch.load(folder / _LOOPS, weights_only=True)
+        return loops
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise _explain_damage(folder, error) from None
 
 
 def find_states(folder: Path) -> list[tuple[int, Path]]:
-    """The whole checkpoints of a run's folder and their steps, the oldest first."""
-    found = [(int(path.name.split("-")[1]), path) for path in folder.glob("step-*") if (path / _HEAD).is_file()]
-    return sorted(found)
+    """The whole checkpoints of a run's folder and their steps, the oldest first; not what its user put beside them."""
+    named = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in folder.glob("step-*"))
+    return sorted((int(name[1]), path) for name, path in named if name and (path / _HEAD).is_file())
+
+
+def read_step(folder: Path) -> int:
+    """The step that a checkpoint stands at.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return int(json.loads((folder / _HEAD).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _explain_damage(folder, error) from None
 
 
 class SavedState:
@@ -97,6 +130,8 @@ class SavedState:
         self.folder = Path(folder)
         try:
             head = json.loads((self.folder / _HEAD).read_text(encoding="utf-8"))
+            if head["version"] != VERSION:
+                raise ValueError(f"version {head['version']} where this code knows {VERSION}")
             self._shapes = {name: tuple(shape) for name, shape in head["shapes"].items()}
             self._places: dict[tuple[str, str], list[tuple[int, int, str, Any]]] = defaultdict(list)
             for path in sorted(self.folder.glob("part-*.safetensors")):
@@ -105,12 +140,8 @@ class SavedState:
                     kind, start, name = key.split(":", 2)
                     (size,) = file.get_slice(key).get_shape()
                     self._places[kind, name].append((int(start), int(start) + size, key, file))
-        except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
-            reason = str(error).partition("\n")[0][:160]
-            raise InputError(
-                f"checkpoint: expected a whole training checkpoint in {self.folder}, got {type(error).__name__}: "
-                f"{reason}; delete the folder, and the run goes on from the one before"
-            ) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise _explain_damage(self.folder, error) from None
 
     @property
     def shapes(self) -> Shapes:
@@ -120,19 +151,22 @@ class SavedState:
     def read(self, name: str, start: int = 0, stop: int | None = None, kind: str = _WEIGHT) -> Tensor:
         """The elements [start, stop) of a parameter, or of one of its moments."""
         stop = prod(self._shapes[name]) if stop is None else stop
-        values, found = None, 0
-        for first, last, key, file in self._places[kind, name]:
+        values, place = None, start
+        for first, last, key, file in sorted(self._places[kind, name], key=lambda part: part[:2]):
             begin, end = max(first, start), min(last, stop)
             if begin >= end:
                 continue
+            if begin != place:
+                place = min(begin, place)
+                break
             part: Tensor = file.get_slice(key)[begin - first : end - first]
             values = part.new_empty(stop - start) if values is None else values
             values[begin - start : end - start] = part
-            found += end - begin
-        if found != stop - start:
+            place = end
+        if place != stop:
             raise InputError(
-                f"checkpoint: expected elements {start} to {stop} of {kind} {name} in {self.folder}, got {found} of "
-                "them; delete the folder, and the run goes on from the one before"
+                f"checkpoint: expected each element of {start} to {stop} of {kind} {name} once in {self.folder}, got "
+                f"none or several from {place} on; delete the folder, and the run goes on from the one before"
             )
         return torch.empty(0) if values is None else values
 
@@ -166,14 +200,30 @@ def _write_parts(folder: Path, shards: Iterable[Shard], rank: int) -> None:
 
 
 def _write_file(path: Path, tensors: dict[str, Tensor]) -> None:
-    try:
+    with _explain_writing(path.parent):
         save_file(tensors, path)
         _sync(path)
-    except (OSError, SafetensorError) as error:
+
+
+@contextmanager
+def _explain_writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    # Torch has no type of its own for a full disk.
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:160]
         raise InputError(
-            f"checkpoint: expected room for {path.parent}, got {str(error)[:160]}; free some, and the same command "
-            "goes on from the checkpoint before"
-        ) from None
+            f"checkpoint: expected room and permission to write {folder}, got {reason}; mend that, and the same "
+            "command goes on from the checkpoint before"
+        ) from error
+
+
+def _explain_damage(folder: Path, error: Exception) -> InputError:
+    reason = str(error).partition("\n")[0][:160]
+    return InputError(
+        f"checkpoint: expected a whole training checkpoint in {folder}, got {type(error).__name__}: {reason}; delete "
+        "the folder, and the run goes on from the one before"
+    )
 
 
 def _sync(path: Path) -> None:

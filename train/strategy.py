@@ -48,6 +48,7 @@ class ShardedCheckpoints:
 
     lightning_module: Any
     optimizers: Any
+    lr_scheduler_configs: Any
     global_rank: int
     barrier: Any
 
@@ -110,9 +111,12 @@ class ShardedCheckpoints:
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Restore the moments, and the full precision of the weights where the model has less."""
         make_moments(self.base_optimizer, self.list_stepped(), checkpoint["global_step"])
-        (schedule,) = checkpoint["lr_schedulers"]
-        for group, rate in zip(self.base_optimizer.param_groups, schedule["_last_lr"], strict=True):
-            group["lr"] = rate
+        (stored,), (config,) = checkpoint["lr_schedulers"], self.lr_scheduler_configs
+        rates = zip(
+            self.base_optimizer.param_groups, config.scheduler.base_lrs, config.scheduler.lr_lambdas, strict=True
+        )
+        for group, peak, factor in rates:
+            group["lr"] = peak * factor(stored["last_epoch"])
         self.link_moments()
         load_shards(self.trained_shards(self.lightning_module.model), SavedState(checkpoint["folder"]))
 

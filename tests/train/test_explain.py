@@ -50,9 +50,9 @@ def test_packs_are_explained(checkpoint, tmp_path):
 def test_padded_batches_are_explained(checkpoint, tmp_path):
     options = {"data.packing": "false", "per_device_batch_size": 2}
     arguments, data = build(checkpoint, tmp_path, **options)
-    lines = explain(parse(arguments), data, 1, 4, Path("step-3.ckpt"))
+    lines = explain(parse(arguments), data, 1, 4, Path("step-3"))
     assert lines[2] == "batch: 8 samples = 2 per device x 1 devices x 4 forward passes"
-    assert lines[-1] == f"run folder: {tmp_path}/run, going on from step-3.ckpt"
+    assert lines[-1] == f"run folder: {tmp_path}/run, going on from step-3"
 
 
 @pytest.mark.parametrize("steps", [3, 100])

@@ -16,12 +16,14 @@ from tests.tiny_run import (
     color_rows,
     read_bad,
     run_here,
+    run_process,
     write_arguments,
     write_bad_files,
     write_meta,
     write_tiny_scratch,
 )
 from train import __main__
+from train.processes import is_first
 
 
 def assert_explained(done: Done, start: str) -> None:
@@ -131,6 +133,54 @@ def test_everything_frozen_is_named(checkpoint, meta, tmp_path):
     frozen = {f"model.freeze_{part}": "true" for part in ("backbone", "mlp", "llm")}
     done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **frozen))
     assert_explained(done, "model: expected at least one trainable part, got all frozen; ")
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_processes_of_torchrun_say_a_mistake_once(checkpoint, tmp_path):
+    write_bad_files(tmp_path)
+    meta = write_meta(tmp_path, [*color_rows(tmp_path, 7), BAD_ROWS["a lost picture"].row])
+    words = ["--standalone", "--nproc_per_node=2", "-m", "train"]
+    options = {"devices": "auto"}
+    done = run_process(
+        *words, *write_arguments(checkpoint, meta, tmp_path / "run", **options), module="torch.distributed.run"
+    )
+    assert done.code != 0
+    assert done.errors.count("error: data: expected at most 1.00% bad samples") == 1
+    assert "local_rank: 0" in done.errors
+    assert "exitcode  : 2 " in done.errors
+    assert len(read_bad(tmp_path / "run")) == 1
+
+
+def test_another_process_leaves_the_first_one_time_to_say_it(tmp_path, monkeypatch, capsys):
+    said: list[str] = []
+    monkeypatch.setattr("train.__main__.time.sleep", lambda seconds: said.append(capsys.readouterr().err))
+    arguments = write_arguments(tmp_path / "lost", tmp_path / "rows.json", tmp_path / "run")
+    for rank, waits in (("0", []), ("1", [""])):
+        for name, value in (("RANK", rank), ("WORLD_SIZE", "2"), ("LOCAL_WORLD_SIZE", "2")):
+            monkeypatch.setenv(name, value)
+        assert __main__.main(arguments) == 2
+        assert said == waits
+        # What is wrong for it alone is not lost.
+        assert capsys.readouterr().err.startswith("error: checkpoint: expected a folder, got ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "speaks"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"TORCHELASTIC_RUN_ID": "7", "RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"TORCHELASTIC_RUN_ID": "7", "RANK": "8", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "3"}, False),
+        # A batch script has no step.
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_one_process_speaks(environment, speaks):
+    assert is_first(environment) == speaks
 
 
 def test_mistakes_of_the_program_are_not_hidden(checkpoint, meta, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The Lightning module: plain Lightning trains it, parts of a step add up, frozen parts stay, gradients are clipped."""
+"""The Lightning module: our strategies train it, parts of a step add up, frozen parts stay, gradients are clipped."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ import pytest
 import torch
 
 from internvl.errors import InputError
+from internvl.model.checkpoint import open_checkpoint
 from tests.tiny_run import build_here, mixed_rows, without_gpu, write_arguments, write_meta
 from train.config import ModelConfig, OptimConfig
 from train.counts import Counts
 from train.module import SFTModule
+from train.strategy import SingleStrategy
 
-# Of Lightning: frozen parts, a run shorter than the interval of its log, and a call of its own that torch deprecates.
+# Of Lightning: frozen parts, a run shorter than the interval of its log, a call of its own that torch deprecates, and
+# slurm that is there and not used.
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*in eval mode at the start", "ignore:.*smaller than the logging interval", "ignore:.*LeafSpec"
+    "ignore:.*in eval mode at the start",
+    "ignore:.*smaller than the logging interval",
+    "ignore:.*LeafSpec",
+    "ignore:.*`srun` command is available",
 )
 PARTS = {"freeze_backbone": "vision_model", "freeze_mlp": "mlp1", "freeze_llm": "language_model"}
 
@@ -50,15 +56,24 @@ def make_data(checkpoint: Path, meta: Path, folder: Path, *, world: int = 1, ran
     return build_here(write_arguments(checkpoint, meta, folder / "data", **options), world=world, rank=rank)
 
 
+def make_module(checkpoint: Path, *, optim: OptimConfig | None = None, **model: Any) -> SFTModule:
+    config, weights = open_checkpoint(checkpoint)
+    return SFTModule(config, weights, ModelConfig(str(checkpoint), **model), optim or OptimConfig())
+
+
+def on_cpu() -> SingleStrategy:
+    return SingleStrategy(torch.device("cpu"))
+
+
 def fit(
     checkpoint: Path, meta: Path, folder: Path, *, optim: OptimConfig | None = None, **model: Any
 ) -> tuple[SFTModule, Watcher]:
     """Three steps without anything of `train.run`."""
-    module = SFTModule(ModelConfig(str(checkpoint), **model), optim or OptimConfig(learning_rate=1e-2))
+    module = make_module(checkpoint, optim=optim or OptimConfig(learning_rate=1e-2), **model)
     data = make_data(checkpoint, meta, folder, max_steps=3)
     watcher = Watcher()
     trainer = L.Trainer(
-        accelerator="cpu",
+        strategy=on_cpu(),
         max_steps=3,
         logger=False,
         enable_checkpointing=False,
@@ -70,6 +85,21 @@ def fit(
     return module, watcher
 
 
+def make_part(checkpoint: Path, *, world: int = 1, passes: int = 1, **model: Any) -> SFTModule:
+    """A module as it stands on one of several devices, with the counts already those of all."""
+    torch.manual_seed(0)
+    module = make_module(checkpoint, **model)
+    trainer: Any = SimpleNamespace(
+        accumulate_grad_batches=passes, world_size=world, strategy=on_cpu(), global_step=0, global_rank=0
+    )
+    module.trainer = trainer
+    module.configure_model()
+    logged: Any = module
+    logged.logged = {}
+    logged.log = lambda name, value, **_: logged.logged.update({name: float(value)})
+    return module
+
+
 def moved_parts(module: SFTModule, watcher: Watcher) -> set[str]:
     changed = {
         name for name, value in module.state_dict().items() if not torch.equal(value.cpu(), watcher.weights[name].cpu())
@@ -77,11 +107,11 @@ def moved_parts(module: SFTModule, watcher: Watcher) -> set[str]:
     return {name.split(".")[1] for name in changed}
 
 
-def test_plain_lightning_trains_it(checkpoint, meta, tmp_path, monkeypatch):
+def test_a_trainer_with_nothing_but_our_strategy_trains_it(checkpoint, meta, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    module = SFTModule(ModelConfig(str(checkpoint)), OptimConfig())
+    module = make_module(checkpoint)
     with without_gpu():
-        trainer = L.Trainer(max_steps=2)
+        trainer = L.Trainer(max_steps=2, strategy=on_cpu())
         trainer.fit(module, datamodule=make_data(checkpoint, meta, tmp_path))
     assert trainer.global_step == 2
     assert 0 < float(trainer.callback_metrics["train/loss"]) < 20
@@ -106,8 +136,7 @@ def test_a_frozen_part_does_not_move_and_stays_in_evaluation_mode(option, checkp
 
 @pytest.mark.parametrize(("frozen", "rate"), [(False, 0.4), (True, 0.0)])
 def test_a_frozen_tower_has_no_drop_path(frozen, rate, checkpoint):
-    module = SFTModule(ModelConfig(str(checkpoint), freeze_backbone=frozen, drop_path_rate=0.4), OptimConfig())
-    module.configure_model()
+    module = make_part(checkpoint, freeze_backbone=frozen, drop_path_rate=0.4)
     assert module.model.config.vision_config.drop_path_rate == rate
 
 
@@ -124,35 +153,17 @@ def test_gradients_are_clipped_though_the_trainer_was_not_told(checkpoint, meta,
 
 
 def test_the_weights_are_loaded_once(checkpoint):
-    module = SFTModule(ModelConfig(str(checkpoint)), OptimConfig())
-    assert not hasattr(module, "model")
-    module.configure_model()
+    module = make_part(checkpoint)
     model = module.model
+    assert module.weights is None
     module.configure_model()
     assert module.model is model
 
 
 def test_attention_without_a_gpu_is_that_of_torch(checkpoint):
-    module = SFTModule(ModelConfig(str(checkpoint)), OptimConfig())
     with without_gpu():
-        module.configure_model()
+        module = make_part(checkpoint)
     assert module.model.config.llm_config._attn_implementation == "sdpa"
-
-
-def make_part(checkpoint: Path, *, world: int, passes: int) -> SFTModule:
-    """A module as it stands on one of several devices, with the counts already those of all."""
-    torch.manual_seed(0)
-    module = SFTModule(ModelConfig(str(checkpoint)), OptimConfig())
-    module.configure_model()
-    strategy = SimpleNamespace(reduce=lambda counts, reduce_op: counts)
-    trainer: Any = SimpleNamespace(
-        accumulate_grad_batches=passes, world_size=world, strategy=strategy, global_step=0, global_rank=0
-    )
-    module.trainer = trainer
-    logged: Any = module
-    logged.logged = {}
-    logged.log = lambda name, value, **_: logged.logged.update({name: float(value)})
-    return module
 
 
 def gradient(module: SFTModule) -> torch.Tensor:
@@ -245,7 +256,7 @@ def test_half_precision_leaves_the_counts_as_they_are(checkpoint, meta, tmp_path
     expected = [Counts.from_tensor(batch["counts"]) for batch in data.train_dataloader()]
     assert expected[0].tokens > 500  # where a half-precision number has steps of 4
     trainer = L.Trainer(
-        accelerator="cpu",
+        strategy=on_cpu(),
         max_steps=2,
         precision="bf16-true",
         logger=False,
@@ -254,5 +265,5 @@ def test_half_precision_leaves_the_counts_as_they_are(checkpoint, meta, tmp_path
         enable_model_summary=False,
         callbacks=Reader(),
     )
-    trainer.fit(SFTModule(ModelConfig(str(checkpoint)), OptimConfig()), datamodule=data)
+    trainer.fit(make_module(checkpoint), datamodule=data)
     assert seen == expected

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import internvl.model
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+from internvl.folder import check_folder
 from internvl.model import InternVLChatModel, load_model
 from internvl.processor import InternVLProcessor
+from tests.tiny_parts import write_parts
 from tests.tiny_run import (
     COLORS,
+    make_row,
     read_scalars,
     read_weights,
     run_here,
     train_here,
     without_gpu,
     write_arguments,
+    write_meta,
 )
 from train.arguments import parse
 from train.config import FinetuneConfig
 from train.run import fit
+from train.state import SavedState
 
 
 def losses(output: str) -> list[float]:
@@ -64,17 +70,28 @@ def test_a_trained_model_answers_from_the_picture(checkpoint, meta, tmp_path):
     assert right >= 6
 
 
-def test_a_run_says_what_it_is_about(finished_run):
+def test_a_run_says_what_it_is_about(checkpoint, finished_run):
     text = finished_run.output.splitlines()
-    assert text[0] == "data: rows: 20 samples per epoch of 20 rows"
+    parts = {"vision tower": "vision_model.", "projector": "mlp1.", "language model": "language_model.", "all": ""}
+    named = list(load_model(checkpoint).named_parameters())
+    sizes = {name: sum(p.numel() for key, p in named if key.startswith(part)) for name, part in parts.items()}
+    assert text[0] == "part            parameters  trained"
+    assert text[1:5] == [f"{name:<14}  {size:>10,}  {size:>7,}" for name, size in sizes.items()]
+    assert text[5:11] == [
+        "state per device            GB",
+        *(f"{name:<24}  0.00" for name in ("parameters", "gradients", "moments of the optimizer")),
+        "on the device             0.00  with single on 1, 32-true",
+        "activations and buffers come on top",
+    ]
+    assert text[11] == "data: rows: 20 samples per epoch of 20 rows"
     assert re.fullmatch(
         r"batch: 4 samples in 1 packs = 1 devices x 1 forward passes; packs of \d+ tokens on average, at most 8,192 "
         r"tokens and 48 tiles",
-        text[1],
+        text[12],
     )
-    assert text[2] == "steps: 30, 6.00 epochs"
-    assert re.fullmatch(r"tokens: about [\d,]+ per step, [\d,]+ per epoch, [\d,]+ in all", text[3])
-    assert text[4] == f"run folder: {finished_run.folder}"
+    assert text[13] == "steps: 30, 6.00 epochs"
+    assert re.fullmatch(r"tokens: about [\d,]+ per step, [\d,]+ per epoch, [\d,]+ in all", text[14])
+    assert text[15] == f"run folder: {finished_run.folder}"
     assert text[-1] == f"exported: {finished_run.folder}/export"
 
 
@@ -91,13 +108,15 @@ def test_the_run_folder_holds_everything(finished_run):
         "tensorboard",
     ]
     assert (folder / "bad_samples.jsonl").read_text() == ""
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
-        "last.ckpt",
-        "step-10.ckpt",
-        "step-20.ckpt",
-        "step-30.ckpt",
-    ]
-    assert (folder / "checkpoints" / "last.ckpt").resolve().name == "step-30.ckpt"
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-10", "step-20", "step-30"]
+    for step in (10, 20, 30):
+        saved = folder / "checkpoints" / f"step-{step}"
+        assert sorted(path.name for path in saved.iterdir()) == [
+            "checkpoint.json",
+            "loops.pt",
+            "part-00000-000.safetensors",
+        ]
+        assert json.loads((saved / "checkpoint.json").read_text())["step"] == step
 
 
 def test_the_merged_configuration_repeats_the_run(finished_run, tmp_path):
@@ -162,9 +181,10 @@ def test_the_exported_model_is_the_trained_one(checkpoint, finished_run):
     for name, value in ours.state_dict().items():
         assert torch.equal(model.state_dict()[name], value)
     assert any(not torch.equal(before[name], value) for name, value in ours.state_dict().items())
-    step = torch.load(finished_run.folder / "checkpoints" / "step-30.ckpt", weights_only=False)
-    for name, value in ours.state_dict().items():
-        assert torch.equal(step["state_dict"][f"model.{name}"], value)
+    saved = SavedState(finished_run.folder / "checkpoints" / "step-30")
+    assert saved.shapes.keys() == dict(ours.named_parameters()).keys()
+    for name, value in ours.named_parameters():
+        assert torch.equal(saved.read(name).view(saved.shapes[name]), value)
 
 
 def test_a_padded_run_says_what_its_batches_are(checkpoint, meta, tmp_path):
@@ -174,10 +194,32 @@ def test_a_padded_run_says_what_its_batches_are(checkpoint, meta, tmp_path):
 
 
 def test_parameters_of_two_groups_have_one_learning_rate(checkpoint, meta, tmp_path):
-    train_here(write_arguments(checkpoint, meta, tmp_path, save_steps=1, **{"optim.decay": "matrices"}))
-    groups = torch.load(next((tmp_path / "checkpoints").glob("step-*.ckpt")))["optimizer_states"][0]["param_groups"]
-    assert len(groups) == 2
-    assert groups[0]["lr"] == groups[1]["lr"]
+    steps: list[list[float]] = []
+
+    def record(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        steps.append([group["lr"] for group in optimizer.param_groups])
+
+    handle = register_optimizer_step_pre_hook(record)
+    try:
+        train_here(write_arguments(checkpoint, meta, tmp_path, **{"optim.decay": "matrices"}))
+    finally:
+        handle.remove()
+    assert [len(rates) for rates in steps] == [2] * 4
+    curves = read_scalars(tmp_path)
+    # One curve says it.
+    assert not any(name.startswith("learning_rate/") for name in curves)
+    for rates, expected in zip(steps, curves["train/learning_rate"].values(), strict=True):
+        assert rates[0] == rates[1] == pytest.approx(expected)
+
+
+def test_parts_with_rates_of_their_own_have_curves_of_their_own(checkpoint, meta, tmp_path):
+    options = {"optim.vision_learning_rate": 1e-3, "optim.llm_learning_rate": 2e-3, "optim.warmup_steps": 2}
+    train_here(write_arguments(checkpoint, meta, tmp_path, **options))
+    curves = read_scalars(tmp_path)
+    for name, peak in (("vision", 1e-3), ("llm", 2e-3), ("mlp", 3e-3)):
+        rates = [0, peak / 2, peak, peak / 2]
+        assert list(curves[f"learning_rate/{name}"].values()) == pytest.approx(rates, rel=1e-5)
+    assert curves["train/learning_rate"] == curves["learning_rate/mlp"]
 
 
 def test_a_run_with_frozen_parts_exports_them_unchanged(checkpoint, meta, tmp_path):
@@ -196,7 +238,9 @@ def test_a_good_run_warns_of_nothing(checkpoint, meta, tmp_path):
         for _ in range(2):
             done = run_here(arguments)
             assert (done.code, done.errors) == (0, "")
-            (tmp_path / "checkpoints" / "step-4.ckpt").unlink(missing_ok=True)
+            # So that the second run goes on in the middle.
+            shutil.rmtree(tmp_path / "checkpoints" / "step-4")
+    assert "going on from" in done.output
     assert [str(warning.message) for warning in caught if "lightning" in warning.filename] == []
 
 
@@ -224,8 +268,43 @@ def test_more_devices_than_there_are_is_refused(tmp_path, monkeypatch):
         fit(config)
 
 
-def test_fit_returns_the_exported_folder(checkpoint, meta, tmp_path):
+def test_fit_returns_the_exit_code_of_a_run_that_is_finished(checkpoint, meta, tmp_path):
     config = parse(write_arguments(checkpoint, meta, tmp_path / "a" / "b", max_steps=1))
     with without_gpu():
-        assert fit(config) == Path(config.output_dir) / "export"
+        assert fit(config) == 0
     assert json.loads((tmp_path / "a" / "b" / "export" / "config.json").read_text())["model_type"] == "internvl_chat"
+
+
+def test_a_run_begins_with_the_parts_of_a_model(tmp_path):
+    parts = write_parts(tmp_path / "parts")
+    rows = [make_row(f"What is {number}?", "red") for number in range(8)]
+    arguments = write_arguments(tmp_path, write_meta(tmp_path / "data", rows), tmp_path / "run", max_steps=2)
+    words = [word for word in arguments if not word.startswith("--model.pretrained")]
+    words += [f"--model.{name}={path}" for name, path in parts.items()]
+    output = train_here(words)
+    assert output.endswith(f"exported: {tmp_path}/run/export\n")
+    assert check_folder(tmp_path / "run" / "assembled")
+    before, after = (load_model(tmp_path / "run" / name).state_dict() for name in ("assembled", "export"))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    # The same command, and the recipe that it left, find the same beginning.
+    for again in (words, ["--config", str(tmp_path / "run" / "config.yaml")]):
+        assert parse(again) == parse(words)
+        assert "going on from" in train_here(again)
+
+
+def test_a_dry_run_says_everything_and_trains_nothing(checkpoint, meta, finished_run, tmp_path):
+    folder = tmp_path / "run"
+    output = train_here([*finished_run.arguments, f"--output_dir={folder}", "--dry_run=true"])
+    lines = finished_run.output.replace(str(finished_run.folder), str(folder)).splitlines()
+    assert output.splitlines() == lines[:16]
+    assert not {"checkpoints", "export", "tensorboard", "run.json"} & {path.name for path in folder.iterdir()}
+    # The real run is not held up by it.
+    train_here(write_arguments(checkpoint, meta, folder, max_steps=1))
+    assert (folder / "export").is_dir()
+
+
+def test_a_dry_run_of_other_options_leaves_a_run_as_it_is(finished_run):
+    before = (finished_run.folder / "config.yaml").read_bytes()
+    train_here([*finished_run.arguments, "--dry_run=true", "--log_steps=7", "--overwrite=true"])
+    assert (finished_run.folder / "config.yaml").read_bytes() == before
+    assert (finished_run.folder / "checkpoints" / "step-30").is_dir()

@@ -22,7 +22,7 @@ from tests.tiny_run import (
     write_meta,
 )
 
-pytestmark = [pytest.mark.dist, pytest.mark.slow, pytest.mark.filterwarnings("ignore:The dirpath has changed")]
+pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
 OPTIONS = {
     "batch_size": 8,
@@ -47,8 +47,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stop_after(run: Path, step: int, folder: Path) -> Path:
     """A run folder as a machine leaves it that stops after this step's checkpoint."""
-    (folder / "checkpoints").mkdir(parents=True)
-    shutil.copy(run / "checkpoints" / f"step-{step}.ckpt", folder / "checkpoints")
+    shutil.copytree(run / "checkpoints" / f"step-{step}", folder / "checkpoints" / f"step-{step}")
+    shutil.copy(run / "config.yaml", folder)
     return folder
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tests.tiny_run import (
     VISION,
+    Done,
     FinishedRun,
     mixed_rows,
     read_scalars,
@@ -22,10 +23,10 @@ from tests.tiny_run import (
     write_meta,
     write_tiny_scratch,
 )
-from train.run import _find_checkpoint
-
-# Lightning notices that the folder or the interval of the checkpoint is another one; here they are on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:Be aware that when using `ckpt_path`")
+from train.arguments import parse
+from train.config import OptimConfig
+from train.optim import cosine
+from train.resume import find_start
 
 Steps = dict[int, list[tuple[int, ...]]]
 
@@ -37,9 +38,8 @@ def steps(output: str) -> list[int]:
 
 def stop_after(run: Path, step: int, folder: Path) -> Path:
     """A run folder as a machine leaves it that stops after this step's checkpoint."""
-    (folder / "checkpoints").mkdir(parents=True)
-    shutil.copy(run / "checkpoints" / f"step-{step}.ckpt", folder / "checkpoints")
-    (folder / "checkpoints" / "last.ckpt").symlink_to(f"step-{step}.ckpt")
+    shutil.copytree(run / "checkpoints" / f"step-{step}", folder / "checkpoints" / f"step-{step}")
+    shutil.copy(run / "config.yaml", folder)
     return folder
 
 
@@ -61,7 +61,7 @@ def assert_same_weights(run: Path, other: Path) -> None:
 def test_a_stopped_run_ends_with_the_weights_of_an_undisturbed_one(step, finished_run, tmp_path):
     folder = stop_after(finished_run.folder, step, tmp_path / "run")
     output = go_on(finished_run, folder)
-    assert f"run folder: {folder}, going on from {folder}/checkpoints/step-{step}.ckpt" in output
+    assert f"run folder: {folder}, going on from {folder}/checkpoints/step-{step}\n" in output
     assert steps(output) == list(range(step + 1, 31))
     assert_same_weights(folder, finished_run.folder)
     whole, rest = (read_scalars(path)["train/loss"] for path in (finished_run.folder, folder))
@@ -135,10 +135,77 @@ def test_a_run_that_was_stopped_before_its_export_still_exports(finished_run, tm
     assert_same_weights(folder, finished_run.folder)
 
 
+def test_a_finished_run_exports_again(finished_run, tmp_path):
+    folder = stop_after(finished_run.folder, 30, tmp_path / "run")
+    go_on(finished_run, folder)
+    (folder / "export" / "stale.txt").touch()
+    done = run_here([*finished_run.arguments, f"--output_dir={folder}"])
+    assert (done.code, done.errors) == (0, "")
+    assert steps(done.output) == []
+    assert done.output.endswith(f"exported: {folder}/export\n")
+    assert not (folder / "export" / "stale.txt").exists()
+    assert_same_weights(folder, finished_run.folder)
+    # And from another folder.
+    start = folder / "checkpoints" / "step-30"
+    output = go_on(finished_run, tmp_path / "other", resume_from=start)
+    assert f"run folder: {tmp_path}/other, going on from {start}\n" in output
+    assert output.endswith(f"exported: {tmp_path}/other/export\n")
+    assert_same_weights(tmp_path / "other", finished_run.folder)
+
+
 def test_a_finished_run_can_be_made_longer(finished_run, tmp_path):
     folder = stop_after(finished_run.folder, 30, tmp_path / "run")
-    assert steps(go_on(finished_run, folder, max_steps=33)) == [31, 32, 33]
+    done = run_here([*finished_run.arguments, f"--output_dir={folder}", "--max_steps=33"])
+    # Its learning rates are others.
+    assert_refused(done, "steps 30, got 33")
+    output = go_on(finished_run, folder, max_steps=33, accept_changes="true")
+    assert "\nchanged: steps 30, got 33\n" in output
+    assert steps(output) == [31, 32, 33]
     assert list(read_scalars(folder)["epoch"].values()) == pytest.approx([6.0, 6.2, 6.4])  # 4 of 20 rows a step
+
+
+def assert_refused(done: Done, changes: str) -> None:
+    assert done.code == 2
+    assert done.errors == (
+        f"error: resume: expected the options of the checkpoint, {changes}; restore them, start anew with --overwrite "
+        "true, or go on with the new ones with --accept_changes true\n"
+    )
+
+
+def test_a_run_goes_on_with_other_options_only_if_they_are_accepted(finished_run, tmp_path):
+    folder = stop_after(finished_run.folder, 10, tmp_path / "run")
+    before = (folder / "config.yaml").read_bytes()
+    words = [*finished_run.arguments, f"--output_dir={folder}"]
+    other = ["--optim.learning_rate=0.001", "--model.freeze_mlp=true"]
+    for way in ([], ["--dry_run=true"]):
+        done = run_here([*words, *other, *way])
+        assert_refused(done, "model.freeze_mlp False, got True; optim.learning_rate 0.003, got 0.001")
+        assert steps(done.output) == []
+    assert (folder / "config.yaml").read_bytes() == before
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-10"]
+    output = go_on(finished_run, folder, **{"optim.learning_rate": 0.001}, accept_changes="true")
+    assert "\nchanged: optim.learning_rate 0.003, got 0.001\n" in output
+    assert steps(output) == list(range(11, 31))
+    factor = cosine(OptimConfig(), 30)
+    expected = {step: 0.001 * factor(step) for step in range(10, 30)}
+    assert read_scalars(folder)["train/learning_rate"] == pytest.approx(expected)
+    assert parse(["--config", str(folder / "config.yaml")]).optim.learning_rate == 0.001
+    # From now on these are its options.
+    done = run_here([*words, "--max_steps=30"])
+    assert_refused(done, "optim.learning_rate 0.001, got 0.003")
+
+
+def test_a_run_goes_on_with_other_groups_of_parameters_if_they_are_accepted(finished_run, tmp_path):
+    folder = stop_after(finished_run.folder, 20, tmp_path / "run")
+    options = {"optim.decay": "matrices", "optim.vision_learning_rate": 1e-3, "accept_changes": "true"}
+    output = go_on(finished_run, folder, **options)
+    assert "\nchanged: optim.vision_learning_rate None, got 0.001\nchanged: optim.decay all, got matrices\n" in output
+    assert steps(output) == list(range(21, 31))
+    curves = read_scalars(folder)
+    # Every parameter is where it was.
+    assert curves["train/loss"][20] == read_scalars(finished_run.folder)["train/loss"][20]
+    factor = cosine(OptimConfig(), 30)
+    assert curves["learning_rate/vision"] == pytest.approx({step: 1e-3 * factor(step) for step in range(20, 30)})
 
 
 def test_overwrite_begins_anew(checkpoint, meta, tmp_path):
@@ -175,21 +242,36 @@ def test_a_run_does_not_go_on_with_another_order(option, message, finished_run, 
 
 
 def test_the_newest_whole_checkpoint_is_taken(finished_run, tmp_path):
+    config = parse([*finished_run.arguments, f"--output_dir={tmp_path}/run"])
     folder = stop_after(finished_run.folder, 10, tmp_path / "run") / "checkpoints"
-    assert _find_checkpoint(folder) == folder / "step-10.ckpt"
-    content = (folder / "step-10.ckpt").read_bytes()
-    (folder / "step-9.ckpt").write_bytes(content)
-    assert _find_checkpoint(folder) == folder / "step-10.ckpt"
-    (folder / "step-200.ckpt").write_bytes(content)
-    assert _find_checkpoint(folder) == folder / "step-200.ckpt"
-    # A copy between file systems that was cut off.
-    (folder / "step-3000.ckpt").write_bytes(content[: len(content) // 2])
-    assert _find_checkpoint(folder) == folder / "step-200.ckpt"
-    # A kill after the old checkpoint was removed and before the link was set anew.
-    (folder / "last.ckpt").unlink()
-    (folder / "last.ckpt").symlink_to("step-100.ckpt")
-    assert _find_checkpoint(folder) == folder / "step-200.ckpt"
+    assert find_start(config) == folder / "step-10"
+    shutil.copytree(folder / "step-10", folder / "step-9")
+    assert find_start(config) == folder / "step-10"
+    shutil.copytree(folder / "step-10", folder / "step-200")
+    assert find_start(config) == folder / "step-200"
+    # A kill while it was written, one that was kept apart, and a copy that was cut off before its end.
+    shutil.copytree(folder / "step-10", folder / ".step-400.partial")
+    shutil.copytree(folder / "step-10", folder / "step-500.good")
+    shutil.copytree(folder / "step-10", folder / "step-3000", ignore=shutil.ignore_patterns("checkpoint.json"))
+    assert find_start(config) == folder / "step-200"
 
 
-def test_there_is_no_checkpoint_in_a_new_folder(tmp_path):
-    assert _find_checkpoint(tmp_path / "checkpoints") is None
+@pytest.mark.parametrize("name", ["part-00000-000.safetensors", "loops.pt", "checkpoint.json"])
+def test_a_checkpoint_that_was_cut_off_is_named(name, finished_run, tmp_path):
+    folder = stop_after(finished_run.folder, 10, tmp_path / "run")
+    shutil.copytree(finished_run.folder / "checkpoints" / "step-20", folder / "checkpoints" / "step-20")
+    file = folder / "checkpoints" / "step-20" / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    done = run_here([*finished_run.arguments, f"--output_dir={folder}"])
+    assert done.code == 2
+    assert done.errors.startswith(
+        f"error: checkpoint: expected a whole training checkpoint in {folder}/checkpoints/step-20, got "
+    )
+    assert done.errors.endswith("; delete the folder, and the run goes on from the one before\n")
+    assert done.errors.count("\n") == 1
+    shutil.rmtree(folder / "checkpoints" / "step-20")
+    assert steps(go_on(finished_run, folder)) == list(range(11, 31))
+
+
+def test_there_is_no_checkpoint_in_a_new_folder(finished_run, tmp_path):
+    assert find_start(parse([*finished_run.arguments, f"--output_dir={tmp_path}/new"])) is None

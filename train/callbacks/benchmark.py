@@ -111,6 +111,4 @@ def check_names(names: str) -> None:
     known = {word for line in done.stdout.splitlines()[1:] for word in (line.split()[0], line.split()[-1])}
     for name in names.split(","):
         if name not in known | {"all"}:
-            raise InputError(
-                f"eval.benchmarks: expected names of evaluate.sh --list, got {name}; choose another"
-            )
+            raise InputError(f"eval.benchmarks: expected names of evaluate.sh --list, got {name}; choose another")

@@ -25,5 +25,8 @@ class ExportCallback(L.Callback):
     # Not `on_train_end`: a run that was killed before its export goes on at its last step, where nothing is trained.
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step >= trainer.max_steps:
-            print(f"exported: {self.export(find_states(self.checkpoints)[-1][1])}", flush=True)
+            own = [path for _, path in find_states(self.checkpoints)]
+            # Where a finished run was named to go on from, there is nothing to add to its checkpoint.
+            last = own[-1] if own else Path(str(trainer.ckpt_path))
+            print(f"exported: {self.export(last)}", flush=True)
         trainer.strategy.barrier("export")

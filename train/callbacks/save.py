@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
-from train.state import find_states
+from train.state import find_states, remove_state
 
 
 class SaveCallback(L.Callback):
@@ -41,5 +40,5 @@ class SaveCallback(L.Callback):
         trainer.save_checkpoint(self.folder / f"step-{trainer.global_step}")
         if trainer.is_global_zero:
             for _, old in find_states(self.folder)[: -self.limit]:
-                shutil.rmtree(old, ignore_errors=True)
+                remove_state(old)
         trainer.strategy.barrier("saved")

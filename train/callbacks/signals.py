@@ -59,7 +59,8 @@ class SignalCallback(L.Callback):
         self.received = number
         self.module.is_told_to_stop = True
         name = signal.Signals(number).name
-        print(f"{name}: the run is saved and stops after this step or the next one", file=sys.stderr, flush=True)
+        # Not `print`, which fails where the signal came in the middle of another one.
+        os.write(2, f"{name}: the run is saved and stops after this step or the next one\n".encode())
 
 
 def requeue(received: int) -> None:

@@ -1,0 +1,83 @@
+"""From a training checkpoint to a `from_pretrained` folder, tensor by tensor: no model is built and none gathered."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from internvl.model import InternVLChatConfig
+from internvl.model.checkpoint import save_config
+from internvl.model.shards import ShardWriter, replace_folder
+from internvl.model.tensors import TensorSource
+from internvl.processor import InternVLProcessor
+from train.config import ModelConfig
+from train.parts import PARTS, find_adapter, is_adapter, list_adapters
+from train.state import SavedState
+
+
+def export_model(
+    folder: Path,
+    state: SavedState,
+    base: TensorSource,
+    config: InternVLChatConfig,
+    processor: InternVLProcessor,
+    options: ModelConfig,
+    dtype: torch.dtype,
+) -> Path:
+    """Write the trained model, adapters merged into their layers; and the adapters by themselves, in peft's layout.
+
+    Args:
+        folder: to write to; what is there stays until the new one is whole.
+        state: what was trained.
+        base: what it began with, for all that was not.
+        config: of the model.
+        processor: whose tokenizer and options belong to it.
+        options: of the adapters.
+        dtype: of the written weights.
+    """
+    config = deepcopy(config)  # a run may go on with its own
+    config.vision_config.drop_path_rate = 0.0
+    with replace_folder(folder) as partial:
+        writer = ShardWriter(partial)
+        for name, shape in base.shapes.items():
+            source = state if name in state.shapes else base
+            values = source.read(name).view(shape)
+            writer.add(name, _merge(name, values, state, options).to(dtype))
+        writer.finish()
+        save_config(partial, config, dtype, processor)
+        for part in PARTS:
+            _write_adapters(partial, part, state, options)
+    return folder
+
+
+def _merge(name: str, values: Tensor, state: SavedState, options: ModelConfig) -> Tensor:
+    """A weight plus what its adapter adds to it."""
+    first, second = find_adapter(name)
+    if first not in state.shapes:
+        return values
+    reading, writing = (state.read(each).view(state.shapes[each]).float() for each in (first, second))
+    rank = len(reading)
+    return values.float() + writing @ reading * ((options.lora_alpha or 2 * rank) / rank)
+
+
+def _write_adapters(folder: Path, part: str, state: SavedState, options: ModelConfig) -> None:
+    """The adapters of a part as `PeftModel.from_pretrained` reads them."""
+    names = [name for name in state.shapes if is_adapter(name) and name.startswith(f"{part}.")]
+    if not names:
+        return
+    target = folder / "adapters" / part
+    target.mkdir(parents=True)
+    settings: Any = list_adapters(part, names, state.shapes, options)
+    settings.save_pretrained(target)
+    tensors = {
+        f"base_model.model.{name.removeprefix(f'{part}.').replace('.default.', '.')}": state.read(name)
+        .view(state.shapes[name])
+        .contiguous()
+        for name in names
+    }
+    save_file(tensors, target / "adapter_model.safetensors", metadata={"format": "pt"})
