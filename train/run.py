@@ -17,7 +17,7 @@ from internvl.model.tensors import Overlay, TensorSource
 from internvl.processor import InternVLProcessor
 from train.arguments import write_config
 from train.bad_samples import FILE_NAME
-from train.callbacks.benchmark import check_names
+from train.callbacks import benchmark
 from train.callbacks.signals import STOPPED
 from train.config import FinetuneConfig
 from train.data import SFTDataModule
@@ -55,7 +55,7 @@ def fit(config: FinetuneConfig) -> int:
     if crew.is_first:
         print("\n".join(_explain_model(config, model_config, base, strategy, precision, processes)), flush=True)
         if config.eval.benchmarks:
-            check_names(config.eval.benchmarks)
+            benchmark.check_names(config.eval.benchmarks)
     processor = make_processor(config)
     data = build_data(config, processor, crew)
     held_out = build_held_out(config, processor, crew) if config.eval.meta_path else None
