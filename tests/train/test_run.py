@@ -78,9 +78,11 @@ def test_a_run_says_what_it_is_about(checkpoint, finished_run):
     assert text[0] == "part            parameters  trained"
     assert text[1:5] == [f"{name:<14}  {size:>10,}  {size:>7,}" for name, size in sizes.items()]
     assert text[5:11] == [
-        "state per device            GB",
-        *(f"{name:<24}  0.00" for name in ("parameters", "gradients", "moments of the optimizer")),
-        "on the device             0.00  with single on 1, 32-true",
+        "state per device            MB",
+        f"parameters                {4 * sizes['all'] / 1e6:.2f}",
+        f"gradients                 {4 * sizes['all'] / 1e6:.2f}",
+        f"moments of the optimizer  {8 * sizes['all'] / 1e6:.2f}",
+        f"on the device             {16 * sizes['all'] / 1e6:.2f}  with single on 1, 32-true",
         "activations and buffers come on top",
     ]
     assert text[11] == "data: rows: 20 samples per epoch of 20 rows"
