@@ -77,7 +77,7 @@ class InternVLProcessor:
 
         Args:
             folder: a local folder with `config.json` and the tokenizer files.
-            template: name of a chat template that replaces the checkpoint's.
+            template: name of a chat template that replaces the checkpoint's; the same name keeps its system text.
             max_length: longest permitted row.
             tiling: fields of `ImageTiler` that replace the checkpoint's.
         """
@@ -97,7 +97,7 @@ class InternVLProcessor:
         )
         return cls(
             tokenizer,
-            find_template(template) if template else template_of(config),
+            _choose_template(config, template),
             replace(tiler, **tiling),
             tokens_per_tile=int((size // config["vision_config"].get("patch_size", 14)) ** 2 * ratio**2),
             max_length=max_length,
@@ -151,6 +151,20 @@ class InternVLProcessor:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the tokenizer; template and tiling are in the model's config.json."""
         self.tokenizer.save_pretrained(folder)
+
+    def list_options(self) -> dict[str, Any]:
+        """Template and tiling in the keys of config.json, so that a model is used as it was trained."""
+        tiler = self.tiler
+        return {
+            "template": self.template.name.partition("@")[0],
+            "system_message": self.template.system,
+            "dynamic_image_size": tiler.dynamic,
+            "use_thumbnail": tiler.thumbnail,
+            "min_dynamic_patch": tiler.min_tiles,
+            "max_dynamic_patch": tiler.max_tiles,
+            "pad2square": tiler.pad_to_square,
+            "normalize_type": tiler.normalization,
+        }
 
     def _process(self, chat: Conversation, training: bool, max_tiles: int | None, augment: Random | None) -> Row:
         if chat.video is not None:
@@ -266,8 +280,17 @@ def template_of(config: Mapping[str, Any]) -> ChatTemplate:
     name = config.get("template")
     if not name:
         raise InputError("config.json: expected the key `template`, got none; add the name of the chat template")
-    protocol = "internvl-later" if "ps_version" in config else "internvl-v1.2"
-    return find_template(name, protocol).with_system(config.get("system_message"))
+    return find_template(name, _find_protocol(config)).with_system(config.get("system_message"))
+
+
+def _choose_template(config: Mapping[str, Any], name: str | None) -> ChatTemplate:
+    if not name or name == config.get("template"):
+        return template_of(config)
+    return find_template(name, _find_protocol(config))
+
+
+def _find_protocol(config: Mapping[str, Any]) -> str:
+    return "internvl-later" if "ps_version" in config else "internvl-v1.2"
 
 
 def _label(ids: Sequence[int], offsets: Sequence[tuple[int, int]], answers: Sequence[tuple[int, int]]) -> list[int]:

@@ -96,6 +96,8 @@ HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
     V12: OF_V12
     | {
         "model.pretrained": "",
+        # Published as Hermes-2, whose system text was another one later.
+        "model.conv_style": "Hermes-2@internvl-v1.2",
         "model.vision_path": "./pretrained/intern_vit_6b_448px_v1_2",
         "model.mlp_path": "./pretrained/intern_vit_6b_448px_v1_2/mlp_projector.pth",
         "model.llm_path": "./pretrained/Nous-Hermes-2-Yi-34B",

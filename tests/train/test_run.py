@@ -224,6 +224,15 @@ def test_parts_with_rates_of_their_own_have_curves_of_their_own(checkpoint, meta
     assert curves["train/learning_rate"] == curves["learning_rate/mlp"]
 
 
+def test_a_model_is_exported_with_the_template_and_tiling_of_its_training(checkpoint, meta, tmp_path):
+    options = {"model.conv_style": "Hermes-2@internvl-v1.2", "data.dynamic_image_size": "true"}
+    options |= {"data.use_thumbnail": "true", "data.max_dynamic_patch": 4}
+    train_here(write_arguments(checkpoint, meta, tmp_path, max_steps=1, **options))
+    used = InternVLProcessor.from_pretrained(tmp_path / "export")
+    assert (used.template.name, used.template.system) == ("Hermes-2", "Answer the questions.")
+    assert (used.tiler.thumbnail, used.tiler.max_tiles) == (True, 4)
+
+
 def test_a_run_with_frozen_parts_exports_them_unchanged(checkpoint, meta, tmp_path):
     train_here(write_arguments(checkpoint, meta, tmp_path, **{"model.freeze_llm": "true"}))
     before, after = load_model(checkpoint).state_dict(), load_model(tmp_path / "export").state_dict()

@@ -340,3 +340,14 @@ def test_a_damaged_internlm2_folder_is_named_in_one_line(damage, family, tmp_pat
         load_model(folder)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Hermes-2", "internlm2-chat"])
+def test_a_template_that_is_named_has_the_system_text_of_its_checkpoint(name, tmp_path):
+    folder = tiny_checkpoint(tmp_path / "model", template=name, ps_version="v1")
+    change_config(folder, system_message="Of its own.")
+    assert InternVLProcessor.from_pretrained(folder, template=name).template.system == "Of its own."
+    # Without `ps_version` it is from before June 2024, and so are the texts of all templates.
+    change_config(folder, ps_version="remove", system_message="remove", template="internvl_zh")
+    template = InternVLProcessor.from_pretrained(folder, template=name).template
+    assert template == find_template(name, "internvl-v1.2") != find_template(name)
