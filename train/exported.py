@@ -49,6 +49,8 @@ def export_model(
             values = source.read(name).view(shape)
             writer.add(name, _merge(name, values, state, options).to(dtype))
         writer.finish()
+        for key, value in processor.list_options().items():
+            setattr(config, key, value)  # it is to be used as it was trained
         save_config(partial, config, dtype, processor)
         for part in PARTS:
             _write_adapters(partial, part, state, options)
