@@ -49,6 +49,7 @@ def predict_with_lightning(run: Run, *, devices: int | str, batch_size: int, num
     data = BenchmarkDataModule(todo, batch_size, num_workers)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*`srun` command is available on your system.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
         warnings.filterwarnings("ignore", ".*You have overridden `transfer_batch_to_device`.*")
         warnings.filterwarnings("ignore", ".*predict returned None.*")
