@@ -1,13 +1,34 @@
-"""Worker processes: how they start, and that they end with the process that started them."""
+"""Worker processes: how they start, and that they end with the process that started them and not before."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+from multiprocessing import forkserver, resource_tracker
 from threading import Thread
 
 START_METHOD = "forkserver"
 """A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang."""
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+def shield_workers() -> None:
+    """Let signals to all processes of a run pass its workers by: it still needs them for the step that it saves.
+
+    Call it before the first worker starts: they have from the server that starts them what is blocked. A worker that
+    runs `end_with_parent` still obeys its parent.
+    """
+    if not hasattr(signal, "sigtimedwait"):
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        resource_tracker.ensure_running()
+        # The tracker's own start unblocks some of them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent(_: int = 0) -> None:
@@ -21,6 +42,12 @@ def end_with_parent(_: int = 0) -> None:
 
 def _wait_and_leave() -> None:
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is None:
+        return
+    if signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        told = None
+        while parent.is_alive() and (told is None or told.si_pid != parent.pid):
+            told = signal.sigtimedwait((signal.SIGTERM,), 0.5)
+    else:
         parent.join()
-        os._exit(1)
+    os._exit(1)

@@ -71,9 +71,8 @@ def set_modes(model: InternVLChatModel, *, training: bool) -> None:
     tower, decoder = model.vision_model, model.language_model
     for part in (tower, tower.embeddings, *tower.encoder.layers, model.mlp1, decoder):
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
-    # Transformers renames its own property for it.
-    recomputes = any(getattr(module, "gradient_checkpointing", False) for module in decoder.modules())
-    if recomputes and not getattr(decoder.config, "attention_dropout", 0.0):
+    is_recomputed = any(getattr(module, "gradient_checkpointing", False) for module in decoder.modules())
+    if is_recomputed and not getattr(decoder.config, "attention_dropout", 0.0):
         # Gradients pass through a frozen one, and blocks in evaluation mode would keep all activations for them.
         decoder.train()
 

@@ -15,6 +15,7 @@ from internvl.model import InternVLChatConfig
 from internvl.model.checkpoint import check_names, make_empty
 from internvl.model.tensors import Overlay, TensorSource
 from internvl.processor import InternVLProcessor
+from internvl.workers import shield_workers
 from train.arguments import write_config
 from train.bad_samples import FILE_NAME
 from train.callbacks import benchmark
@@ -46,6 +47,7 @@ def fit(config: FinetuneConfig) -> int:
     precision = _choose_precision(config.precision, on_gpu)
     strategy = build_strategy(config, processes.world, on_gpu=on_gpu, precision=precision)
     quiet()
+    shield_workers()
     L.seed_everything(config.seed, workers=True, verbose=False)
     crew = Crew(processes.world, is_first=processes.rank == 0)
     start = find_start(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from internvl.workers import end_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
+IMPORTS = "import os, signal, time\nfrom internvl.workers import *\n"
 SCRIPTS = {
     "loader": """
 from torch.utils.data import DataLoader, Dataset
@@ -53,7 +55,7 @@ def is_running(process: int) -> bool:
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_kill_takes_the_workers_along(kind: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(f"import os, time\nfrom internvl.workers import START_METHOD, end_with_parent\n{SCRIPTS[kind]}")
+    script.write_text(f"{IMPORTS}{SCRIPTS[kind]}")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
@@ -73,3 +75,38 @@ def test_a_kill_takes_the_workers_along(kind: str, tmp_path: Path) -> None:
 def test_a_process_without_a_parent_stays() -> None:
     end_with_parent()
     time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("kind", SCRIPTS)
+def test_shielded_workers_outlive_signals_to_all_and_obey_their_parent(
+    kind: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    begin = f"if __name__ == '__main__':\n    shield_workers()\n    signal.signal({int(number)}, lambda *_: None)\n"
+    script.write_text(f"{IMPORTS}{begin}{SCRIPTS[kind].replace('time.sleep(60)', 'input()')}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen(
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            workers = [int(word) for word in process.stdout.readline().split()]
+            assert workers
+            os.killpg(process.pid, number)
+            time.sleep(1)
+            assert is_running(process.pid)
+            assert all(is_running(worker) for worker in workers)
+            # At its end it ends those that wait for work.
+            process.communicate("\n", timeout=30)
+            assert process.returncode == 0
+            assert not any(is_running(worker) for worker in workers)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

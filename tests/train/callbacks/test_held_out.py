@@ -1,16 +1,19 @@
-"""The loss of held-out rows: the mean over their tokens, however they share passes and processes."""
+"""The loss of held-out rows: the plain mean over their tokens, however they are batched, and nothing else changes."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from internvl.model import load_model
+from internvl.processor import InternVLProcessor
 from tests.tiny_run import (
-    build_here,
     mixed_rows,
     read_scalars,
     read_weights,
@@ -20,81 +23,174 @@ from tests.tiny_run import (
     write_meta,
     write_metas,
 )
-from train.callbacks.held_out import name_points
-from train.dataset import NOT_INPUTS
+from train.arguments import parse
+from train.callbacks.held_out import HeldOutCallback, name_points
+from train.engine import Crew, build_held_out
 
-OPTIONS: dict[str, Any] = {"max_steps": 5, "data.max_seq_length": 200, "data.max_packed_tokens": 300}
+OPTIONS: dict[str, Any] = {
+    "max_steps": 5,
+    "eval.every_steps": 2,
+    "data.max_seq_length": 200,
+    "model.drop_path_rate": 0.5,
+}
 
 
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two data sets of 13 rows in all."""
-    metas = []
-    for name, count in (("first", 8), ("second", 5)):
-        folder = tmp_path_factory.mktemp(name)
-        metas.append(write_meta(folder, mixed_rows(folder, count), name))
-    return write_metas(metas[0].with_name("both.json"), *metas)
+    """Two data sets with rows of every kind; answers of one to six tokens."""
+    folder = tmp_path_factory.mktemp("held")
+    parts = [write_meta(folder / name, mixed_rows(folder / name, size), name) for name, size in (("a", 7), ("b", 4))]
+    return write_metas(folder / "both.json", *parts)
 
 
-def measure_by_hand(checkpoint: Path, held_out: Path, folder: Path) -> float:
-    """The mean loss over all learned tokens, one row at a time."""
-    options = {**OPTIONS, "batch_size": 1, "per_device_batch_size": 1, "max_steps": 13, "data.packing": "false"}
-    data = build_here(write_arguments(checkpoint, held_out, folder, **options))
-    model = load_model(checkpoint).eval()
-    total, number = 0.0, 0
-    for batch in data.train_dataloader():
-        inputs = {name: value for name, value in batch.items() if name not in (*NOT_INPUTS, "loss_weight")}
-        learned = int((inputs["labels"] != -100).sum())
+def compute_by_hand(model_folder: Path, words: list[str]) -> dict[str, float]:
+    """Row by row, from the logits of the exported model."""
+    config = parse(words)
+    processor = InternVLProcessor.from_pretrained(model_folder, max_length=200, **config.data.tiling)
+    rows = build_held_out(config, processor, Crew())
+    model, sums = load_model(model_folder), dict.fromkeys(rows.names, 0.0)
+    counts = dict.fromkeys(rows.names, 0)
+    for position in range(len(rows.dataset)):
+        batch = rows.collator([rows.dataset[position]])
+        names = "input_ids", "pixel_values", "image_flags", "position_ids", "branch_ids", "sample_ids", "attention_mask"
         with torch.no_grad():
-            total += float(model(**inputs).loss) * learned
-        number += learned
-    return total / number
+            logits = model(**{name: batch[name] for name in names if name in batch}).logits
+        labels = batch["labels"][:, 1:].flatten()
+        losses = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels, reduction="none", ignore_index=-100)
+        name = rows.names[int(batch["sources"][0])]
+        sums[name] += float(losses[labels != -100].sum())
+        counts[name] += int((labels != -100).sum())
+    points = {f"held_out/{name}": sums[name] / counts[name] for name in rows.names}
+    return {"held_out/loss": sum(sums.values()) / sum(counts.values()), **points}
 
 
-def train(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> dict[str, dict[int, float]]:
-    train_here(write_arguments(checkpoint, meta, folder, **{**OPTIONS, **options}))
-    return read_scalars(folder)
+def read_points(folder: Path) -> dict[str, dict[int, float]]:
+    return {tag: points for tag, points in read_scalars(folder).items() if tag.startswith("held_out/")}
 
 
-@pytest.mark.parametrize("packing", ["true", "false"])
-def test_it_is_the_mean_over_all_tokens(packing, checkpoint, meta, held_out, tmp_path):
-    options = {"eval.meta_path": held_out, "eval.every_steps": 2, "data.packing": packing, "per_device_batch_size": 2}
-    curves = train(checkpoint, meta, tmp_path / "run", **options, **{"optim.learning_rate": 0})
-    # After steps 2 and 4, and at the end; the model does not move.
-    assert list(curves["held_out/loss"]) == [1, 3, 4]
-    expected = measure_by_hand(checkpoint, held_out, tmp_path / "hand")
-    assert list(curves["held_out/loss"].values()) == pytest.approx([expected] * 3, rel=1e-5)
-    assert {"held_out/first", "held_out/second"} <= curves.keys()
-    low, high = sorted(curves[f"held_out/{name}"][1] for name in ("first", "second"))
-    assert low < curves["held_out/loss"][1] < high
+@pytest.fixture(scope="module")
+def measured(checkpoint: Path, meta: Path, held_out: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that measured packs."""
+    folder = tmp_path_factory.mktemp("measured") / "run"
+    words = write_arguments(checkpoint, meta, folder, **{**OPTIONS, "eval.meta_path": held_out})
+    output = train_here(words)
+    assert output.count("held out: loss ") == 3
+    return folder
 
 
-def test_measuring_changes_nothing(checkpoint, meta, held_out, tmp_path):
-    options = {"model.drop_path_rate": 0.3, "model.use_llm_lora": 2}
-    plain = train(checkpoint, meta, tmp_path / "plain", **options)
-    watched = train(checkpoint, meta, tmp_path / "watched", **options, **{"eval.meta_path": held_out})
-    assert plain["train/loss"] == watched["train/loss"]
-    ours, theirs = read_weights(tmp_path / "plain"), read_weights(tmp_path / "watched")
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+def test_it_is_the_mean_over_all_tokens(measured):
+    words = ["--config", str(measured / "config.yaml")]
+    expected = compute_by_hand(measured / "export", words)
+    points = read_points(measured)
+    # A point lies at the step that led to it, like the loss of that step; the last one is of the exported model.
+    assert {tag: sorted(curve) for tag, curve in points.items()} == {tag: [1, 3, 4] for tag in expected}
+    assert {tag: curve[4] for tag, curve in points.items()} == pytest.approx(expected, rel=1e-5)
+    assert len({round(value, 4) for value in expected.values()}) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data.max_packed_tokens": 200, "per_device_batch_size": 1},
+        {"data.packing": "false", "per_device_batch_size": 2},
+        {"data.loss_reduction": "square", "data.packing": "false"},
+    ],
+    ids=["small packs", "padding", "weights of the training loss"],
+)
+def test_it_does_not_depend_on_the_batches(options, checkpoint, held_out, meta, measured, tmp_path):
+    # The same model: nothing has been learned at a rate of zero.
+    common = {**OPTIONS, "eval.meta_path": held_out, "optim.learning_rate": 0.0, "max_steps": 1}
+    train_here(write_arguments(checkpoint, meta, tmp_path / "packs", **common))
+    train_here(write_arguments(checkpoint, meta, tmp_path / "other", **common | options))
+    expected, points = (read_points(tmp_path / name) for name in ("packs", "other"))
+    assert points.keys() == expected.keys()
+    for tag, curve in expected.items():
+        assert points[tag] == pytest.approx(curve, rel=1e-5)
+
+
+def test_measuring_changes_nothing_else(checkpoint, meta, measured, tmp_path):
+    train_here(write_arguments(checkpoint, meta, tmp_path, **OPTIONS))
+    assert read_scalars(tmp_path)["train/loss"] == read_scalars(measured)["train/loss"]
+    plain, other = read_weights(tmp_path), read_weights(measured)
+    assert all(torch.equal(plain[name], other[name]) for name in plain)
+
+
 @pytest.mark.dist
-@pytest.mark.parametrize("strategy", ["ddp", "zero3", "fsdp2"])
-def test_two_processes_measure_what_one_does(strategy, checkpoint, meta, held_out, tmp_path):
-    options = {**OPTIONS, "eval.meta_path": held_out, "eval.every_steps": 2, "data.max_packed_tokens": 200}
-    one = train(checkpoint, meta, tmp_path / "one", **options)
-    done = run_process(
-        *write_arguments(checkpoint, meta, tmp_path / "two", strategy=strategy, **{**options, "devices": 2})
-    )
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_measure_the_same(strategy, checkpoint, meta, held_out, measured, tmp_path):
+    options = {**OPTIONS, "model.drop_path_rate": 0.0, "eval.meta_path": held_out, "data.packing": "false"}
+    train_here(write_arguments(checkpoint, meta, tmp_path / "one", **options))
+    # Six batches of two rows for two ranks that spread their parameters: both pass as often.
+    two = {**options, "devices": 2, "strategy": strategy, "per_device_batch_size": 2}
+    done = run_process(*write_arguments(checkpoint, meta, tmp_path / "two", **two))
     assert done.code == 0, done.errors
     assert done.output.count("held out: loss ") == 3
-    two = read_scalars(tmp_path / "two")
-    for name in ("held_out/loss", "held_out/first", "held_out/second"):
-        assert list(two[name].values()) == pytest.approx(list(one[name].values()), rel=1e-4)
+    expected, points = (read_points(tmp_path / name) for name in ("one", "two"))
+    for tag, curve in expected.items():
+        assert points[tag] == pytest.approx(curve, rel=1e-4)
 
 
-def test_a_data_set_without_tokens_has_no_point():
-    sums = torch.tensor([[6.0, 0.0], [3.0, 0.0]], dtype=torch.float64)
-    assert name_points(sums, ["some", "none"]) == {"held_out/loss": 2.0, "held_out/some": 2.0}
-    assert name_points(sums[:, :1], ["some"]) == {"held_out/loss": 2.0}
+def test_points_are_means_and_data_sets_without_tokens_have_none():
+    sums = torch.tensor([6.0, 0.0, 2.0, 3.0, 0.0, 1.0])
+    assert name_points(sums, ["a", "b", "c"]) == {"held_out/loss": 2.0, "held_out/a": 2.0, "held_out/c": 2.0}
+    assert name_points(torch.tensor([6.0, 4.0]), ["a"]) == {"held_out/loss": 1.5}
+
+
+def test_rows_without_answer_tokens_are_no_error():
+    assert math.isnan(name_points(torch.zeros(2), ["a"])["held_out/loss"])
+
+
+class Model:
+    """A module that notes its mode; every batch has one token of the loss that it says."""
+
+    def __init__(self) -> None:
+        self.device = torch.device("cpu")
+        self.modes: list[str] = ["train"]
+
+    def eval(self) -> None:
+        self.modes.append("eval")
+
+    def train(self) -> None:
+        self.modes.append("train")
+
+    def model(self, **inputs: Any) -> Any:
+        assert self.modes[-1] == "eval"
+        assert not torch.is_grad_enabled()
+        assert inputs.keys() == {"loss", "all_logits", "with_token_losses"}
+        return SimpleNamespace(token_losses=inputs["loss"], token_samples=torch.tensor([0]))
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_it_is_measured_at_its_steps_in_evaluation_mode(passes, clock, monkeypatch):
+    monkeypatch.setattr("train.callbacks.held_out.time", clock)
+    batches = [{"loss": torch.tensor([value]), "sources": torch.tensor([0])} for value in (1.0, 3.0, 100.0)]
+
+    def load(rank: int, world: int) -> tuple[Any, int]:
+        assert (rank, world) == (1, 2)
+        clock.now += 7
+        return batches, 2  # the third one makes up the number
+
+    logged: list[tuple[float, int]] = []
+    logger = SimpleNamespace(log_metrics=lambda points, step: logged.append((points["held_out/loss"], step)))
+    trainer: Any = SimpleNamespace(
+        accumulate_grad_batches=passes,
+        max_steps=5,
+        global_step=0,
+        global_rank=1,
+        world_size=2,
+        is_global_zero=False,
+        loggers=[logger],
+        strategy=SimpleNamespace(batch_to_device=lambda batch: batch, reduce=lambda sums, reduce_op: sums),
+        precision_plugin=SimpleNamespace(val_step_context=torch.no_grad),
+    )
+    charts: Any = SimpleNamespace(begin=0.0)
+    rows: Any = SimpleNamespace(names=["a"], load=load)
+    module: Any = Model()
+    callback = HeldOutCallback(rows, 2, charts)
+    for batch in range(5 * passes):
+        trainer.global_step = (batch + 1) // passes
+        callback.on_train_batch_end(trainer, module, None, None, batch)
+    assert logged == [(2.0, 1), (2.0, 3), (2.0, 4)]
+    assert module.modes == ["train", *["eval", "train"] * 3]
+    assert charts.begin == 21.0  # this time is no training

@@ -1,4 +1,4 @@
-"""Checkpoints while training: when, how many are kept, and that an old one goes last."""
+"""Checkpoints at their steps: the last ones stay, and an old one goes when the new one is whole."""
 
 from __future__ import annotations
 
@@ -8,60 +8,95 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_run import train_here, write_arguments
 from train.callbacks.save import SaveCallback
-from train.state import find_states
+from train.state import find_states, save_state
 
 
-def steps(folder: Path) -> list[int]:
-    return [step for step, _ in find_states(folder / "checkpoints")]
+class Trainer:
+    """What the callback asks of a trainer; notes what was there when a checkpoint was complete."""
+
+    def __init__(self, folder: Path, *, is_first: bool = True, max_steps: int = 10, passes: int = 1) -> None:
+        self.folder = folder
+        self.is_global_zero = is_first
+        self.max_steps = max_steps
+        self.accumulate_grad_batches = passes
+        self.global_step = 0
+        self.barriers: list[str] = []
+        self.strategy = SimpleNamespace(barrier=self.barriers.append)
+        self.there: list[list[int]] = []
+
+    def save_checkpoint(self, path: Path) -> None:
+        save_state(path, [], {"global_step": self.global_step}, {}, rank=0, barrier=lambda: None)
+        self.there.append(list_steps(self.folder))
 
 
-@pytest.mark.parametrize(("every", "limit", "kept"), [(2, 9, [2, 4, 5]), (2, 1, [5]), (5, 1, [5]), (9, 2, [5])])
-def test_a_run_keeps_its_last_checkpoints(every, limit, kept, checkpoint, meta, tmp_path):
-    options = {"max_steps": 5, "save_steps": every, "save_total_limit": limit}
-    train_here(write_arguments(checkpoint, meta, tmp_path / "run", **options))
-    assert steps(tmp_path / "run") == kept
-    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {f"step-{step}" for step in kept}
+def list_steps(folder: Path) -> list[int]:
+    return [step for step, _ in find_states(folder)]
 
 
-def test_with_several_passes_it_saves_once_per_step(checkpoint, meta, tmp_path):
-    options = {"max_steps": 4, "save_steps": 2, "save_total_limit": 9, "per_device_batch_size": 1}
-    train_here(write_arguments(checkpoint, meta, tmp_path / "run", **{**options, "data.packing": "false"}))
-    assert steps(tmp_path / "run") == [2, 4]
+def run(folder: Path, steps: int, every: int, limit: int, **keys: Any) -> Trainer:
+    """A run of so many steps, its forward passes one after the other."""
+    trainer: Any = Trainer(folder, max_steps=steps, **keys)
+    callback = SaveCallback(folder, every, limit)
+    for batch in range(steps * trainer.accumulate_grad_batches):
+        trainer.global_step = (batch + 1) // trainer.accumulate_grad_batches
+        callback.on_train_batch_end(trainer, None, None, None, batch)  # type: ignore[arg-type]
+    return trainer
 
 
-def test_an_old_checkpoint_goes_when_the_new_one_is_whole(tmp_path):
-    saver = SaveCallback(tmp_path, every=1, limit=1)
-
-    def write(folder: Path) -> None:
-        folder.mkdir()
-        (folder / "checkpoint.json").write_text("{}")
-
-    write(tmp_path / "step-1")
-    seen: list[list[int]] = []
-
-    def save(folder: Path) -> None:
-        seen.append([step for step, _ in find_states(tmp_path)])
-        write(folder)
-
-    trainer: Any = SimpleNamespace(
-        global_step=2, save_checkpoint=save, is_global_zero=True, strategy=SimpleNamespace(barrier=lambda _: None)
-    )
-    saver.save(trainer)
-    saver.save(trainer)  # the same step again: there is one
-    assert seen == [[1]]
-    assert [step for step, _ in find_states(tmp_path)] == [2]
+@pytest.mark.parametrize(
+    ("steps", "every", "limit", "left"),
+    [(10, 3, 1, [10]), (10, 3, 2, [9, 10]), (10, 5, 9, [5, 10]), (9, 3, 3, [3, 6, 9]), (4, 200, 1, [4])],
+)
+def test_the_last_ones_stay(steps, every, limit, left, tmp_path):
+    trainer = run(tmp_path, steps, every, limit)
+    assert list_steps(tmp_path) == left
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"step-{step}" for step in left)
+    # When a new one is whole, those before it are still there.
+    assert all(len(there) == min(limit + 1, number + 1) for number, there in enumerate(trainer.there))
 
 
-def test_a_save_that_fails_leaves_the_old_one(tmp_path):
-    (tmp_path / "step-1").mkdir()
-    (tmp_path / "step-1" / "checkpoint.json").write_text("{}")
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_nothing_is_written_within_a_step(passes, tmp_path):
+    trainer = run(tmp_path, 6, 2, 9, passes=passes)
+    assert list_steps(tmp_path) == [2, 4, 6]
+    assert len(trainer.there) == 3
 
-    def fail(_: Path) -> None:
+
+def test_a_step_is_written_once(tmp_path):
+    trainer: Any = Trainer(tmp_path)
+    trainer.global_step = 3
+    callback = SaveCallback(tmp_path, 3, 1)
+    callback.on_train_batch_end(trainer, None, None, None, 0)  # type: ignore[arg-type]
+    callback.save(trainer)  # as a run that is told to stop does
+    assert len(trainer.there) == 1
+    trainer.global_step = 4
+    callback.save(trainer)
+    assert list_steps(tmp_path) == [4]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
+    run(tmp_path, 3, 3, 1)
+
+    def fail(path: Path) -> None:
         raise OSError("No space left on device")
 
-    trainer: Any = SimpleNamespace(global_step=2, save_checkpoint=fail, is_global_zero=True)
+    trainer: Any = Trainer(tmp_path)
+    trainer.global_step = 6
+    monkeypatch.setattr(trainer, "save_checkpoint", fail)
     with pytest.raises(OSError, match="No space"):
-        SaveCallback(tmp_path, every=1, limit=1).save(trainer)
-    assert [step for step, _ in find_states(tmp_path)] == [1]
+        SaveCallback(tmp_path, 3, 1).save(trainer)
+    assert list_steps(tmp_path) == [3]
+
+
+def test_only_the_first_process_deletes_and_all_wait_for_it(tmp_path):
+    trainer = run(tmp_path, 6, 2, 1, is_first=False)
+    assert list_steps(tmp_path) == [2, 4, 6]
+    assert len(trainer.barriers) == 3
+
+
+def test_what_its_user_put_there_stays(tmp_path):
+    (tmp_path / "step-1-best").mkdir()
+    (tmp_path / "step-1-best" / "checkpoint.json").touch()
+    run(tmp_path, 4, 2, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-1-best", "step-4"]
