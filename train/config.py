@@ -25,7 +25,8 @@ class ModelConfig:
         freeze_llm: keep the language model as it is.
         unfreeze_vit_layers: train these blocks of a frozen vision tower: a start counted from the first block (12), or
             from the end (-8 for the last eight).
-        unfreeze_lm_head: train the output matrix of a frozen language model.
+        unfreeze_lm_head: train the output matrix of a frozen language model; where it is the embedding matrix as well,
+            that is trained in both uses.
         use_backbone_lora: rank of adapters on the vision tower, in place of training its weights; 0 for none.
         use_llm_lora: rank of adapters on the language model; 0 for none.
         lora_alpha: scale of the adapters; by default twice their rank.

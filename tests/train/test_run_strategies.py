@@ -24,8 +24,6 @@ OPTIONS = {
 }
 RUNS: dict[str, dict[str, Any]] = {
     "one device": {"strategy": "single", "devices": 1},
-    "more forward passes": {"strategy": "single", "devices": 1, "data.max_packed_tokens": 200},
-    "padded, DDP": {"strategy": "ddp", "devices": 2, "data.packing": "false", "per_device_batch_size": 2},
     "recomputed": {"strategy": "single", "devices": 1, "model.grad_checkpoint": "true"},
     "DDP": {"strategy": "ddp", "devices": 2},
     "FSDP2": {"strategy": "fsdp2", "devices": 2},

@@ -39,17 +39,11 @@ OPTIONS = {
     "optim.mlp_learning_rate": 1e-3,
 }
 ORIGINS = {
-    "one device": ("single", 1),
     "ZeRO-2": ("zero2", 2),
     "ZeRO-3": ("zero3", 2),
     "FSDP2": ("fsdp2", 2),
 }
-TARGETS = {
-    "one device": [("ddp", 2), ("zero3", 2)],
-    "ZeRO-2": [("single", 1), ("zero3", 2)],
-    "ZeRO-3": [("zero3", 1), ("zero1", 2)],
-    "FSDP2": [("fsdp2", 1), ("zero2", 2)],
-}
+OTHERS = {"ZeRO-2": ("single", 1), "ZeRO-3": ("zero1", 2), "FSDP2": ("zero3", 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +114,9 @@ def test_the_same_devices_go_on_bit_for_bit(story, checkpoint, meta, tmp_path):
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
-@pytest.mark.parametrize("choice", [0, 1])
-def test_other_devices_and_strategies_go_on_as_well(choice, story, checkpoint, meta, tmp_path):
+def test_other_devices_and_strategies_go_on_as_well(story, checkpoint, meta, tmp_path):
     origin, told = story
-    strategy, devices = TARGETS[origin][choice]
+    strategy, devices = OTHERS[origin]
     folder = go_on(checkpoint, meta, copy_run(told.killed, tmp_path / "run"), strategy, devices)
     losses = read_losses(folder)[-NUM_STEPS + told.begin :]
     # The loss of a step is a function of its samples: another sequence would show at once.
