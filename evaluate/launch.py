@@ -23,6 +23,8 @@ def predict_with_lightning(run: Run, *, devices: int | str, batch_size: int, num
     """
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Slurm may be there without being wanted.
+    warnings.filterwarnings("ignore", ".*`srun` command is available on your system.*")
     on_gpu = torch.cuda.is_available()
     count = int(devices) if devices != "auto" else (torch.cuda.device_count() if on_gpu else 1)
     todo = run.todo()
@@ -49,7 +51,6 @@ def predict_with_lightning(run: Run, *, devices: int | str, batch_size: int, num
     data = BenchmarkDataModule(todo, batch_size, num_workers)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*`srun` command is available on your system.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
         warnings.filterwarnings("ignore", ".*You have overridden `transfer_batch_to_device`.*")
         warnings.filterwarnings("ignore", ".*predict returned None.*")

@@ -56,7 +56,6 @@ def stop_after(run: Path, step: int, folder: Path) -> Path:
     ("weighting", "options", "batches"),
     [
         ("token", {}, "8 samples in 2 packs = 2 devices x 1 forward passes; "),
-        ("sample", {"data.max_packed_tokens": 200}, "8 samples in 4 packs = 2 devices x 2 forward passes; "),
         (
             "square",
             {"data.packing": "false", "per_device_batch_size": 2, "data.num_workers": 1},

@@ -79,8 +79,8 @@ def assert_stopped(done: Done, folder: Path, name: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "send"),
-    [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGUSR1, os.killpg), (signal.SIGINT, os.killpg)],
-    ids=["term", "term to all", "usr1 to all", "int to all"],
+    [(signal.SIGTERM, os.kill), (signal.SIGUSR1, os.killpg), (signal.SIGINT, os.killpg)],
+    ids=["term", "usr1 to all", "int to all"],
 )
 def test_a_run_that_is_told_to_stop_goes_on_to_the_same_bytes(number, send, checkpoint, meta, undisturbed, tmp_path):
     arguments = write_arguments(checkpoint, meta, tmp_path, **OPTIONS)
