@@ -204,7 +204,7 @@ check_batch() {
         fail "BATCH_SIZE: expected a multiple of $device_batch x $gpus = $unit (PER_DEVICE_BATCH_SIZE x GPUS), got\
  $batch; use $use"
     fi
-    [ "$launcher" = direct ] || printf 'GRADIENT_ACC=%s: %s samples per step = %s per device x %s GPUs x %s\n' \
+    [ "$launcher" = direct ] || printf 'GRADIENT_ACC=%s: %s samples per step = %s per device x %s GPUs x %s; packs may need fewer passes\n' \
         $((batch / unit)) "$batch" "$device_batch" "$gpus" $((batch / unit)) >&2
 }
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
-from internvl.model import InternVLChatConfig, InternVLChatModel
 from train.parts import PARTS, find_part, is_adapter
 
 # What the devices share; the rest every one has as a whole.
@@ -73,14 +70,6 @@ class StateBytes:
 
 
 _KINDS = ("parameters", "gradients", "master", "moments")
-
-
-def build_empty(config: InternVLChatConfig) -> InternVLChatModel:
-    """The model of a configuration without memory for its parameters."""
-    config = copy.deepcopy(config)
-    config.vision_config.drop_path_rate = 0.0  # has no parameters, and takes seconds to import
-    with torch.device("meta"):
-        return InternVLChatModel(config)
 
 
 def count_parts(model: nn.Module) -> tuple[PartSize, ...]:

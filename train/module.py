@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -20,7 +20,7 @@ from train.meters import SourceLosses
 from train.optim import build_optimizer, cosine
 from train.order import derive_seed
 from train.parts import choose_parts, set_modes
-from train.strategy import full_norm
+from train.strategy import Placing, full_norm
 
 
 class SFTModule(L.LightningModule):
@@ -66,7 +66,7 @@ class SFTModule(L.LightningModule):
         if hasattr(self, "model"):
             return
         assert self.weights is not None
-        strategy: Any = self.trainer.strategy
+        strategy = cast(Placing, self.trainer.strategy)
         self.model = strategy.place(self._make_model)
         weights = Overlay(self.weights, FreshAdapters(self.model, self.seed))
         fill(strategy.model_shards(self.model), weights)

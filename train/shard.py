@@ -52,11 +52,11 @@ def part_shards(module: nn.Module) -> Iterator[Shard]:
     """The part of every parameter that ZeRO-3 leaves to this process, without the padding of the last one."""
     for name, parameter in module.named_parameters():
         kept: Any = parameter
-        first, length = _find_part(kept)
+        first, length = _find_range(kept)
         yield make_shard(name, first, kept.ds_tensor.data.view(-1)[:length])
 
 
-def _find_part(parameter: Any) -> tuple[int, int]:
+def _find_range(parameter: Any) -> tuple[int, int]:
     """Number of the first element of this process's part of a ZeRO-3 parameter, and how many there are."""
     from deepspeed import comm
 
@@ -91,7 +91,7 @@ def master_shards(module: nn.Module, optimizer: Any) -> Iterator[Shard]:
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
-        first, length = _find_part(parameter)
+        first, length = _find_range(parameter)
         group, _, _ = optimizer.grad_position[optimizer.get_param_id(parameter)]
         known = state.get(optimizer.fp32_partitioned_groups_flat[group], {})
         master, *moments = (

@@ -144,10 +144,6 @@ class ReplicatedStrategy(ShardedCheckpoints, DDPStrategy):
         """All that is trained; of that, this process saves its share."""
         return share(super().trained_shards(model), self.global_rank, self.world_size)
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint folder; all processes do so together."""
-        ShardedCheckpoints.save_checkpoint(self, checkpoint, filepath)
-
 
 class RowStrategy(ShardedCheckpoints, ModelParallelStrategy):
     """FSDP2: every device has some rows of every parameter, and gathers a block's when it needs them.
@@ -179,10 +175,6 @@ class RowStrategy(ShardedCheckpoints, ModelParallelStrategy):
     def model_shards(self, model: nn.Module) -> Iterator[Shard]:
         """The rows of this process."""
         return row_shards(model)
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint folder; all processes do so together."""
-        ShardedCheckpoints.save_checkpoint(self, checkpoint, filepath)
 
 
 def list_blocks(model: InternVLChatModel) -> list[nn.Module]:

@@ -172,7 +172,9 @@ def test_a_batch_that_does_not_divide_names_the_nearest_ones(
 
 def test_options_of_the_command_line_count_for_the_batch(cluster: Checkout) -> None:
     done = cluster.run("my recipe.yaml", "--batch_size=64", "--per_device_train_batch_size", "4", GPUS="8")
-    assert done.stderr == "GRADIENT_ACC=2: 64 samples per step = 4 per device x 8 GPUs x 2\n"
+    assert done.stderr == (
+        "GRADIENT_ACC=2: 64 samples per step = 4 per device x 8 GPUs x 2; packs may need fewer passes\n"
+    )
 
 
 def test_submitted_job_runs_the_same_command_under_srun(cluster: Checkout) -> None:

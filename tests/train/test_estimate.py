@@ -10,8 +10,9 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
 from internvl.model import InternVLChatConfig, InternVLChatModel
+from internvl.model.checkpoint import make_empty
 from tests.tiny import tiny_config, tiny_model
-from train.estimate import PartSize, build_empty, count_parts, describe_parts, describe_state, estimate_state
+from train.estimate import PartSize, count_parts, describe_parts, describe_state, estimate_state
 
 LARGE = InternVLChatConfig(
     vision_config={
@@ -53,7 +54,7 @@ def count_adapters(part: nn.Module, targets: list[str], rank: int) -> int:
 
 def test_the_forty_billion_of_the_published_model_take_no_time_and_no_memory():
     begin = time.process_time()
-    model = build_empty(LARGE)
+    model = make_empty(LARGE)
     parts = {part.name: part for part in count_parts(model)}
     assert time.process_time() - begin < 2
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
@@ -73,7 +74,7 @@ def test_the_forty_billion_of_the_published_model_take_no_time_and_no_memory():
 @pytest.mark.parametrize("decoder", ["llama", "qwen2"])
 def test_parts_are_counted_as_a_real_model_has_them(decoder):
     model = tiny_model(decoder)
-    parts = count_parts(build_empty(model.config))
+    parts = count_parts(make_empty(model.config))
     assert sum(part.parameters for part in parts) == sum(parameter.numel() for parameter in model.parameters())
     assert parts == count_parts(model)
     assert [part.trainable for part in parts] == [part.parameters for part in parts]
@@ -81,14 +82,14 @@ def test_parts_are_counted_as_a_real_model_has_them(decoder):
 
 def test_tied_words_count_once():
     plain, tied = (
-        count_parts(build_empty(tiny_config(llm_config={"tie_word_embeddings": tie}))) for tie in (False, True)
+        count_parts(make_empty(tiny_config(llm_config={"tie_word_embeddings": tie}))) for tie in (False, True)
     )
     config = tiny_config().llm_config
     assert plain[2].parameters - tied[2].parameters == config.vocab_size * config.hidden_size
 
 
 def test_frozen_parts_are_not_trained():
-    model = build_empty(tiny_config())
+    model = make_empty(tiny_config())
     model.vision_model.requires_grad_(False)
     model.vision_model.encoder.layers[-1].requires_grad_(True)
     tower, projector, language = count_parts(model)
@@ -105,7 +106,7 @@ def test_frozen_parts_are_not_trained():
     ],
 )
 def test_adapters_are_a_part_and_their_base_is_frozen(part, targets):
-    model = build_empty(tiny_config())
+    model = make_empty(tiny_config())
     before = count_parts(model)
     expected = count_adapters(getattr(model, part), targets, 3)
     inject_adapter_in_model(LoraConfig(r=3, target_modules=targets), getattr(model, part))
@@ -154,7 +155,7 @@ def test_four_devices_share_what_the_strategy_spreads(strategy, precision, expec
 
 def test_deepspeed_has_sixteen_bytes_per_trained_parameter_and_two_per_frozen_one():
     assert sum(amounts(strategy="zero1", precision="bf16-mixed")) == 16 * 1000 + 2 * 1000
-    parts = count_parts(build_empty(LARGE))
+    parts = count_parts(make_empty(LARGE))
     state = estimate_state(parts, strategy="zero3", precision="bf16-mixed", world=32)
     assert state.device == pytest.approx(20.03e9, rel=1e-3)
 
@@ -192,4 +193,4 @@ def test_tables_are_aligned():
 
 
 def test_an_empty_model_is_the_class_that_is_trained():
-    assert type(build_empty(tiny_config())) is InternVLChatModel
+    assert type(make_empty(tiny_config())) is InternVLChatModel
