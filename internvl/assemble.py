@@ -18,7 +18,8 @@ from internvl.growth import add_special_tokens, grow_input, grow_output, resize_
 from internvl.model import InternVLChatConfig, InternVLChatModel
 from internvl.model.checkpoint import check_names, make_empty
 from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
-from internvl.model.tensors import TensorFolder, TensorSource
+from internvl.model.tensor_folder import TensorFolder
+from internvl.model.tensors import TensorSource
 from internvl.parts import make_projector, open_language, open_projector, open_vision
 from internvl.processor import InternVLProcessor, read_tokenizer
 from internvl.template import ChatTemplate, find_template

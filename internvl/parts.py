@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from internvl.errors import InputError, MissingError
 from internvl.model.configuration import InternVisionConfig, InternVLChatConfig, language_config
+from internvl.model.layout import as_in_memory, drop_derived
 from internvl.model.projector import build_projector
-from internvl.model.tensors import Renamed, TensorFolder, TensorSource, as_llama
+from internvl.model.tensor_folder import TensorFolder
+from internvl.model.tensors import TensorSource, select
 
 
 def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
@@ -30,21 +32,19 @@ def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
         )
     source = TensorFolder(folder)
     config: InternVisionConfig = _make_config(InternVisionConfig.from_dict, values, folder, "vision_path")
-    return config, Renamed(source, {name.removeprefix("vision_model."): name for name in source.shapes})
+    return config, select(source, {name.removeprefix("vision_model."): name for name in source.shapes})
 
 
 def open_language(folder: Path) -> tuple[Any, TensorSource]:
     """A language model under the names of transformers, and its configuration."""
     config = _make_config(language_config, _read_config(folder, "llm_path"), folder, "llm_path")
-    stored = TensorFolder(folder)
-    # Old folders hold the frequencies of the rotary embedding, which follow from the configuration.
-    names = {f"language_model.{name}": name for name in stored.shapes if not name.endswith(".rotary_emb.inv_freq")}
-    source = as_llama(Renamed(stored, names), config)
+    stored = drop_derived(TensorFolder(folder))
+    source = as_in_memory(select(stored, {f"language_model.{name}": name for name in stored.shapes}), config)
     bare = {name.removeprefix("language_model."): name for name in source.shapes}
     if "lm_head.weight" in bare:
         # A stored head counts, whatever the configuration says about tying, as in published chat checkpoints.
         config.tie_word_embeddings = False
-    return config, Renamed(source, bare)
+    return config, select(source, bare)
 
 
 def open_projector(path: Path, wanted: nn.Module, between: str) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ special tokens around it make that exact, and thousands of literal placeholders 
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from torch import Tensor
 from internvl.augment import make_augmented_tiles
 from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
+from internvl.folder import read_config
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler, open_picture
 from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
@@ -82,7 +82,7 @@ class InternVLProcessor:
             tiling: fields of `ImageTiler` that replace the checkpoint's.
         """
         folder = Path(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder)
         tokenizer = read_tokenizer(folder)
         size = config.get("force_image_size") or config["vision_config"].get("image_size", 448)
         ratio = config.get("downsample_ratio", 0.5)

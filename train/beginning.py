@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from internvl.model.tensors import Shapes, TensorSource
+from internvl.model.tensors import Dtypes, Shapes, TensorSource
 from train.parts import is_adapter, name_stored, shape_of
 from train.shard import Shard
 
@@ -30,6 +30,11 @@ class FreshAdapters:
     def shapes(self) -> Shapes:
         """The shape of every tensor."""
         return self._shapes
+
+    @property
+    def dtypes(self) -> Dtypes:
+        """They are drawn in float32."""
+        return dict.fromkeys(self._shapes, torch.float32)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor."""

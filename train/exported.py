@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from internvl.model import InternVLChatConfig
-from internvl.model.checkpoint import save_config
-from internvl.model.shards import ShardWriter, replace_folder
-from internvl.model.tensors import TensorSource
+from internvl.model.checkpoint import save_config, write_tensors
+from internvl.model.layout import as_stored
+from internvl.model.shards import replace_folder
+from internvl.model.tensors import Overlay, Subset, TensorSource
 from internvl.processor import InternVLProcessor
 from train.config import ModelConfig
 from train.parts import PARTS, find_adapter, is_adapter, list_adapters
@@ -43,12 +44,7 @@ def export_model(
     config = deepcopy(config)  # a run may go on with its own
     config.vision_config.drop_path_rate = 0.0
     with replace_folder(folder) as partial:
-        writer = ShardWriter(partial)
-        for name, shape in base.shapes.items():
-            source = state if name in state.shapes else base
-            values = source.read(name).view(shape)
-            writer.add(name, _merge(name, values, state, options).to(dtype))
-        writer.finish()
+        write_tensors(partial, as_stored(_Trained(base, state, options)), dtype)
         for key, value in processor.list_options().items():
             setattr(config, key, value)  # it is to be used as it was trained
         save_config(partial, config, dtype, processor)
@@ -57,14 +53,30 @@ def export_model(
     return folder
 
 
-def _merge(name: str, values: Tensor, state: SavedState, options: ModelConfig) -> Tensor:
-    """A weight plus what its adapter adds to it."""
-    first, second = find_adapter(name)
-    if first not in state.shapes:
-        return values
-    reading, writing = (state.read(each).view(state.shapes[each]).float() for each in (first, second))
-    rank = len(reading)
-    return values.float() + writing @ reading * ((options.lora_alpha or 2 * rank) / rank)
+class _Trained(Overlay):
+    """What was trained over what it began with, adapters merged.
+
+    Args:
+        base: what it began with.
+        state: what was trained.
+        options: of the adapters.
+    """
+
+    def __init__(self, base: TensorSource, state: SavedState, options: ModelConfig) -> None:
+        trained = {name for name in state.shapes if not is_adapter(name)}
+        super().__init__(Subset(state, trained), base)
+        self.state = state
+        self.alpha = options.lora_alpha
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The elements [start, stop) of a tensor, counted row by row."""
+        first, second = find_adapter(name)
+        if first not in self.state.shapes:
+            return super().read(name, start, stop)
+        reading, writing = (self.state.read(each).view(self.state.shapes[each]) for each in (first, second))
+        rank = len(reading)
+        added = writing @ reading * ((self.alpha or 2 * rank) / rank)
+        return (super().read(name).float() + added.flatten())[start:stop]
 
 
 def _write_adapters(folder: Path, part: str, state: SavedState, options: ModelConfig) -> None:

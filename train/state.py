@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from internvl.errors import InputError
-from internvl.model.tensors import Shapes
+from internvl.model.tensors import Dtypes, Shapes
 from train.parts import name_stored
 from train.shard import Shard
 
@@ -147,6 +147,11 @@ class SavedState:
     def shapes(self) -> Shapes:
         """The shape of every trained parameter."""
         return self._shapes
+
+    @property
+    def dtypes(self) -> Dtypes:
+        """What is trained is kept in float32."""
+        return dict.fromkeys(self._shapes, torch.float32)
 
     def read(self, name: str, start: int = 0, stop: int | None = None, kind: str = _WEIGHT) -> Tensor:
         """The elements [start, stop) of a parameter, or of one of its moments."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ from accelerate import init_empty_weights
 from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
-from internvl.folder import check_folder
+from internvl.folder import check_folder, read_config
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
+from internvl.model.layout import as_stored, open_weights
 from internvl.model.shards import ShardWriter, replace_folder
-from internvl.model.tensors import TensorSource, open_weights
+from internvl.model.tensors import TensorDict, TensorSource
 from internvl.processor import InternVLProcessor, read_tokenizer, template_of
 from internvl.tokens import IMAGE_CONTEXT
 
@@ -30,7 +30,7 @@ def load_model(
     """Load a checkpoint; every tensor in it is used and every parameter is filled, or this fails.
 
     Args:
-        folder: an OpenGVLab or exported folder with safetensors weights.
+        folder: of OpenGVLab, of transformers' own class, or exported; adapters in it are merged.
         dtype: of the weights in memory.
         attention: "sdpa" or "flash_attention_2" for the decoder; None lets transformers choose.
         drop_path_rate: of the vision tower in training; published configs carry stale values.
@@ -48,11 +48,13 @@ def load_model(
 
 def open_checkpoint(folder: Path) -> tuple[InternVLChatConfig, TensorSource]:
     """The configuration of a checkpoint, made explicit, and its tensors, not yet read."""
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    values = read_config(folder)
     # The system text is made explicit, so that saving a checkpoint of early 2024 does not change it later.
     explicit = {"image_context_token_id": _context_id(folder), "system_message": template_of(values).system}
     config = InternVLChatConfig.from_dict(values | explicit)
-    source = open_weights(folder, config.llm_config)
+    source = open_weights(folder, config)
+    # The adapters are merged as the tensors are read.
+    config.use_llm_lora = config.use_backbone_lora = 0
     if "language_model.lm_head.weight" in source.shapes:
         # Published decoders up to version 3 store their head, whatever their configuration says about tying.
         config.llm_config.tie_word_embeddings = False
@@ -112,13 +114,26 @@ def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) ->
 def save_checkpoint(folder: str | Path, model: InternVLChatModel, processor: InternVLProcessor) -> Path:
     """Write a `from_pretrained` folder under a temporary name, then rename it."""
     with replace_folder(folder) as partial:
-        writer = ShardWriter(partial)
-        for name, parameter in model.named_parameters():
-            writer.add(name, parameter.data)
-        writer.finish()
+        write_tensors(partial, as_stored(TensorDict(dict(model.named_parameters()))))
         config: Any = model.config
         save_config(partial, config, model.dtype, processor)
     return Path(folder)
+
+
+def write_tensors(folder: Path, source: TensorSource, dtype: torch.dtype | None = None, **options: Any) -> None:
+    """Write tensors to files of bounded size, one of which is in memory at a time.
+
+    Args:
+        folder: to write to.
+        source: has them, as they are to be stored.
+        dtype: of the written weights; None keeps theirs.
+        options: of `ShardWriter`.
+    """
+    writer = ShardWriter(folder, **options)
+    for name, shape in source.shapes.items():
+        tensor = source.read(name).view(shape)
+        writer.add(name, tensor if dtype is None else tensor.to(dtype))
+    writer.finish()
 
 
 def save_config(folder: Path, config: InternVLChatConfig, dtype: torch.dtype, processor: InternVLProcessor) -> None:

@@ -1,4 +1,4 @@
-"""InternLM2 weights under Llama names: the same network, exactly.
+"""InternLM2 weights under Llama names and back: the same network, exactly.
 
 The fused projection groups its rows per key/value head (its queries, then key, then value): a plain split in three
 would be wrong without an error.
@@ -6,9 +6,10 @@ would be wrong without an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from torch import Tensor
+from internvl.errors import InputError
+from internvl.model.tensors import Layout, Piece, Placed, Shapes, rows_of, same
 
 _NAMES = {
     "model.tok_embeddings.": "model.embed_tokens.",
@@ -20,6 +21,8 @@ _NAMES = {
     "ffn_norm.": "post_attention_layernorm.",
     "language_model.output.": "language_model.lm_head.",
 }
+# The long name first: "input_layernorm." is no part of it, but "attention_norm." is one of others.
+_BACK = dict(sorted(((new, old) for old, new in _NAMES.items()), key=lambda pair: -len(pair[0])))
 
 
 def is_internlm2(names: Iterable[str]) -> bool:
@@ -27,21 +30,66 @@ def is_internlm2(names: Iterable[str]) -> bool:
     return any(name.startswith("language_model.") and ".attention.wqkv." in name for name in names)
 
 
-def to_llama(state: Mapping[str, Tensor], *, num_heads: int, num_kv_heads: int) -> dict[str, Tensor]:
-    """Rename and regroup the `language_model.*` tensors; all others pass through."""
-    converted: dict[str, Tensor] = {}
-    group = num_heads // num_kv_heads
-    for name, tensor in state.items():
-        if not name.startswith("language_model."):
-            converted[name] = tensor
-        elif ".attention.wqkv." in name:
-            rows = tensor.unflatten(0, (num_kv_heads, group + 2, -1))
-            parts = {"q": rows[:, :group], "k": rows[:, group : group + 1], "v": rows[:, group + 1 :]}
-            for letter, part in parts.items():
-                target = name.replace(".attention.wqkv.", f".self_attn.{letter}_proj.")
-                converted[target] = part.flatten(0, 2).contiguous()
+def to_llama(shapes: Shapes, *, num_heads: int, num_kv_heads: int) -> Layout:
+    """The `language_model.*` tensors renamed and regrouped; all others stay as they are.
+
+    Raises:
+        InputError: a fused projection that does not have so many heads.
+    """
+    layout: dict[str, Placed] = {}
+    for name, shape in shapes.items():
+        if name.startswith("language_model.") and ".attention.wqkv." in name:
+            spans = _list_spans(name, shape[0], num_heads, num_kv_heads)
+            for letter, rows in spans.items():
+                layout[name.replace(".attention.wqkv.", f".self_attn.{letter}_proj.")] = rows_of(name, shape, rows)
         else:
-            for old, new in _NAMES.items():
-                name = name.replace(old, new)
-            converted[name] = tensor
-    return converted
+            layout[_rename(name, _NAMES)] = same(name, shape)
+    return layout
+
+
+def to_internlm2(shapes: Shapes, *, num_heads: int, num_kv_heads: int) -> Layout:
+    """The way back; a projection without bias beside one with a bias is left as it is."""
+    layout: dict[str, Placed] = {}
+    for name, shape in shapes.items():
+        if not name.startswith("language_model.") or ".self_attn." not in name or ".o_proj." in name:
+            layout[_rename(name, _BACK)] = same(name, shape)
+        elif ".q_proj." in name:
+            parts = {letter: name.replace(".q_proj.", f".{letter}_proj.") for letter in "qkv"}
+            rows = sum(shapes[part][0] for part in parts.values())
+            target = name.replace(".self_attn.q_proj.", ".attention.wqkv.")
+            spans = _list_spans(target, rows, num_heads, num_kv_heads)
+            # In the order of the fused rows: where each span of them comes from.
+            places = sorted((first, last, letter) for letter, each in spans.items() for first, last in each)
+            done = dict.fromkeys("qkv", 0)
+            pieces = []
+            for first, last, letter in places:
+                size = (last - first) * (shape[1] if len(shape) > 1 else 1)
+                pieces.append(Piece(parts[letter], done[letter], done[letter] + size))
+                done[letter] += size
+            layout[target] = Placed((rows, *shape[1:]), tuple(pieces))
+    return layout
+
+
+def _list_spans(name: str, rows: int, num_heads: int, num_kv_heads: int) -> dict[str, list[tuple[int, int]]]:
+    """Which rows of a fused projection are queries, keys and values, in their order."""
+    heads = num_heads + 2 * num_kv_heads
+    if num_heads % num_kv_heads or rows % heads:
+        raise InputError(
+            f"checkpoint: expected rows for {num_heads} heads and {num_kv_heads} key/value heads in {name}, "
+            f"got {rows} rows; config.json and the weights do not belong together"
+        )
+    width, group = rows // heads, num_heads // num_kv_heads
+    spans: dict[str, list[tuple[int, int]]] = {"q": [], "k": [], "v": []}
+    for first in range(0, rows, width * (group + 2)):
+        key, value = first + group * width, first + (group + 1) * width
+        spans["q"].append((first, key))
+        spans["k"].append((key, value))
+        spans["v"].append((value, value + width))
+    return spans
+
+
+def _rename(name: str, names: dict[str, str]) -> str:
+    if name.startswith("language_model."):
+        for old, new in names.items():
+            name = name.replace(old, new)
+    return name

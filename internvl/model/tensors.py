@@ -1,21 +1,23 @@
-"""Tensors by name, read from files in parts: a process reads what it keeps, whatever the size of the model is."""
+"""Tensors by name, read in parts: a process reads what it keeps, whatever the size of the model is.
+
+Layouts differ in names and in where the elements of a tensor lie, never in the elements. So one class turns any layout
+into any other: every tensor there is a row of pieces of tensors here, and each element is used exactly once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from internvl.errors import InputError
-from internvl.folder import weight_files
-from internvl.model.internlm2 import is_internlm2, to_llama
 
 Shapes = Mapping[str, tuple[int, ...]]
+Dtypes = Mapping[str, torch.dtype]
 
 
 class TensorSource(Protocol):
@@ -25,121 +27,180 @@ class TensorSource(Protocol):
     def shapes(self) -> Shapes:
         """The shape of every tensor."""
 
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row, on the CPU and as stored."""
 
 
-class TensorFolder:
-    """The safetensors files of a checkpoint folder; only their heads are read at once.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The elements [start, stop) of a tensor, counted row by row."""
 
-    A file is open no longer than a read takes: what was read of it would stay in memory as long as it is open.
+    origin: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A tensor that is made of pieces of others, one after the other."""
+
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+
+
+Layout = Mapping[str, Placed]
+
+
+def same(origin: str, shape: tuple[int, ...]) -> Placed:
+    """A tensor as it is."""
+    return Placed(shape, (Piece(origin, 0, prod(shape)),))
+
+
+def joined(origins: Sequence[str], shapes: Shapes) -> Placed:
+    """Tensors with equal rows, one below the other."""
+    rows = sum(shapes[origin][0] for origin in origins)
+    return Placed((rows, *shapes[origins[0]][1:]), tuple(Piece(each, 0, prod(shapes[each])) for each in origins))
+
+
+def rows_of(origin: str, shape: tuple[int, ...], spans: Sequence[tuple[int, int]]) -> Placed:
+    """Some rows of a tensor, one span below the other."""
+    size = prod(shape[1:])
+    pieces = tuple(Piece(origin, first * size, last * size) for first, last in spans)
+    return Placed((sum(last - first for first, last in spans), *shape[1:]), pieces)
+
+
+class TensorDict:
+    """Tensors in memory.
 
     Args:
-        folder: with one file or with shards and their index.
-
-    Raises:
-        InputError: a file that cannot be read.
+        state: has them.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._files: dict[str, Path] = {}
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        try:
-            for path in weight_files(self.folder):
-                with safe_open(path, framework="pt") as file:
-                    shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-                self._shapes |= shapes
-                self._files |= dict.fromkeys(shapes, path)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error).partition("\n")[0][:160]
-            raise InputError(
-                f"checkpoint: expected readable weights in {self.folder}, got {type(error).__name__}: {reason}; "
-                "copy the folder again"
-            ) from None
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        self.state = state
 
     @property
     def shapes(self) -> Shapes:
         """The shape of every tensor."""
-        return self._shapes
+        return {name: tuple(tensor.shape) for name, tensor in self.state.items()}
+
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+        return {name: tensor.dtype for name, tensor in self.state.items()}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
-        """The elements [start, stop) of a tensor, counted row by row, as stored."""
-        shape = self._shapes[name]
-        stop = prod(shape) if stop is None else stop
-        with safe_open(self._files[name], framework="pt") as file:
-            if not shape or (start, stop) == (0, prod(shape)):
-                whole: Tensor = file.get_tensor(name)
-                return whole.flatten()[start:stop]
-            row = prod(shape[1:])
-            first = start // row if row else 0
-            last = -(-stop // row) if row else 0
-            rows: Tensor = file.get_slice(name)[first:last]
-        return rows.flatten()[start - first * row : stop - first * row]
+        """The elements [start, stop) of a tensor, counted row by row."""
+        return self.state[name].detach().cpu().flatten()[start:stop]
 
 
-class Renamed:
-    """Tensors of a source under other names.
+class Rearranged:
+    """The tensors of a source in another layout.
 
     Args:
         source: has them.
-        names: for every name here, the one there.
-    """
-
-    def __init__(self, source: TensorSource, names: Mapping[str, str]) -> None:
-        self.source = source
-        self.names = names
-        self._shapes = {name: source.shapes[there] for name, there in names.items()}
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return self._shapes
-
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
-        """The elements [start, stop) of a tensor, counted row by row."""
-        return self.source.read(self.names[name], start, stop)
-
-
-class RegroupedInternLM2:
-    """An InternLM2 folder under the names of Llama.
-
-    Args:
-        source: its tensors.
-        num_heads, num_kv_heads: of the language model.
+        layout: what the tensors are made of.
 
     Raises:
-        InputError: a fused projection that does not have so many heads.
+        InputError: tensors of different types would become one.
     """
 
-    def __init__(self, source: TensorSource, *, num_heads: int, num_kv_heads: int) -> None:
+    def __init__(self, source: TensorSource, layout: Layout) -> None:
         self.source = source
-        self.heads = {"num_heads": num_heads, "num_kv_heads": num_kv_heads}
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._origins: dict[str, str] = {}
-        for origin, shape in source.shapes.items():
-            try:
-                regrouped = to_llama({origin: torch.empty(shape, device="meta")}, **self.heads)
-            except RuntimeError:
+        self.layout = layout
+        self._shapes = {name: placed.shape for name, placed in layout.items()}
+        stored = source.dtypes
+        self._dtypes: dict[str, torch.dtype] = {}
+        for name, placed in layout.items():
+            types = {stored[piece.origin] for piece in placed.pieces}
+            if len(types) > 1:
+                origins = ", ".join(f"{piece.origin} ({stored[piece.origin]})" for piece in placed.pieces[:3])
                 raise InputError(
-                    f"checkpoint: expected rows for {num_heads} heads and {num_kv_heads} key/value heads in {origin}, "
-                    f"got the shape {shape}; config.json and the weights do not belong together"
-                ) from None
-            self._shapes |= {name: tuple(tensor.shape) for name, tensor in regrouped.items()}
-            self._origins |= dict.fromkeys(regrouped, origin)
+                    f"checkpoint: expected one type of numbers for the parts of {name}, got {origins}; "
+                    "convert them to one"
+                )
+            self._dtypes[name] = types.pop()
+        _check_cover(source.shapes, layout)
 
     @property
     def shapes(self) -> Shapes:
         """The shape of every tensor."""
         return self._shapes
 
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+        return self._dtypes
+
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
-        origin = self._origins[name]
-        if ".attention.wqkv." not in origin:
-            return self.source.read(origin, start, stop)
-        whole = self.source.read(origin).view(self.source.shapes[origin])
-        return to_llama({origin: whole}, **self.heads)[name].flatten()[start:stop]
+        placed = self.layout[name]
+        stop = prod(placed.shape) if stop is None else stop
+        parts = []
+        here = 0
+        for piece in placed.pieces:
+            first, last = max(start, here), min(stop, here + piece.stop - piece.start)
+            if first < last:
+                parts.append(self.source.read(piece.origin, piece.start + first - here, piece.start + last - here))
+            here += piece.stop - piece.start
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat(parts) if parts else torch.empty(0, dtype=self._dtypes[name])
+
+
+def _check_cover(shapes: Shapes, layout: Layout) -> None:
+    """Every element of the source is in the layout, and only once."""
+    spans: dict[str, list[tuple[int, int]]] = {name: [] for name in shapes}
+    for name, placed in layout.items():
+        assert prod(placed.shape) == sum(piece.stop - piece.start for piece in placed.pieces), name
+        for piece in placed.pieces:
+            spans[piece.origin].append((piece.start, piece.stop))
+    for origin, used in spans.items():
+        here = 0
+        for start, stop in sorted(used):
+            assert start == here, f"{origin}: elements {here} to {start} are used twice or not at all"
+            here = stop
+        assert here == prod(shapes[origin]), f"{origin}: elements from {here} on are lost"
+
+
+def select(source: TensorSource, names: Mapping[str, str]) -> TensorSource:
+    """Some tensors of a source under other names: for every name here, the one there."""
+    shapes = source.shapes
+    return Rearranged(
+        Subset(source, set(names.values())), {here: same(there, shapes[there]) for here, there in names.items()}
+    )
+
+
+class Subset:
+    """Some tensors of a source.
+
+    Args:
+        source: has them.
+        names: of those that are wanted.
+    """
+
+    def __init__(self, source: TensorSource, names: set[str]) -> None:
+        self.source = source
+        self._shapes = {name: shape for name, shape in source.shapes.items() if name in names}
+        self._dtypes = {name: dtype for name, dtype in source.dtypes.items() if name in names}
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of every tensor."""
+        return self._shapes
+
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+        return self._dtypes
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The elements [start, stop) of a tensor, counted row by row."""
+        return self.source.read(name, start, stop)
 
 
 class Overlay:
@@ -159,25 +220,11 @@ class Overlay:
         """The shape of every tensor."""
         return {**self.base.shapes, **self.top.shapes}
 
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+        return {**self.base.dtypes, **self.top.dtypes}
+
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
         return (self.top if name in self.top.shapes else self.base).read(name, start, stop)
-
-
-def open_weights(folder: str | Path, llm_config: Any) -> TensorSource:
-    """The tensors of a checkpoint folder under the names of our model.
-
-    Args:
-        folder: the checkpoint.
-        llm_config: of its language model.
-    """
-    return as_llama(TensorFolder(folder), llm_config)
-
-
-def as_llama(source: TensorSource, llm_config: Any) -> TensorSource:
-    """The tensors of a chat model, an InternLM2 in it under the names of Llama."""
-    if not is_internlm2(source.shapes):
-        return source
-    return RegroupedInternLM2(
-        source, num_heads=llm_config.num_attention_heads, num_kv_heads=llm_config.num_key_value_heads
-    )

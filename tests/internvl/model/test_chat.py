@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from internvl.model import InternVLChatConfig, InternVLChatModel
-from internvl.model.internlm2 import is_internlm2, to_llama
+from internvl.model.internlm2 import is_internlm2
 from internvl.model.projector import pixel_shuffle
 from internvl.tiler import normalize
+from tests.internvl.model.test_internlm2 import to_llama
 from tests.tiny import tiny_config, tiny_model
 
 

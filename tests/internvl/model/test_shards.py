@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from internvl.model import shards
 from internvl.model.shards import ShardWriter, replace_folder
-from internvl.model.tensors import TensorFolder
+from internvl.model.tensor_folder import TensorFolder
 
 INDEX = "model.safetensors.index.json"
 
