@@ -127,8 +127,8 @@ class _SafetensorsFile:
         if start < stop:
             with self.path.open("rb") as stream:
                 stream.seek(self._begins[name] + start * part.itemsize)
-                # As bytes, because numpy has no bfloat16.
-                if stream.readinto(part.view(torch.uint8).numpy()) != part.nbytes:
+                buffer: Any = part.view(torch.uint8).numpy()  # as bytes, because numpy has no bfloat16
+                if stream.readinto(buffer) != part.nbytes:
                     raise InputError(f"checkpoint: expected {name} in {self.path}, got the end of it; copy it again")
         return part
 
