@@ -10,6 +10,15 @@ from pathlib import Path
 
 from internvl.errors import InputError
 
+TARGETS = {
+    "internvl": "the layout of OpenGVLab",
+    "hf": "the layout of transformers' own class",
+    "internlm2": "the layout of OpenGVLab with an InternLM2, for a Llama that can be one",
+    "vision": "the vision tower alone",
+    "projector": "the projector alone, a .pth file",
+}
+"""What `convert` writes."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
@@ -24,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     quickstart.add_argument("--num-held-out", type=_count, default=400, help="held-out pictures (default 400)")
     quickstart.add_argument("--seed", type=int, default=0, help="of pictures, questions and weights (default 0)")
     _add_assemble(commands.add_parser("assemble", help="join a vision tower and a language model to a chat model"))
+    _add_convert(commands.add_parser("convert", help="write a chat model in another layout, or a part of it"))
     return parser
 
 
@@ -44,6 +54,35 @@ def _add_assemble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pad2square", action="store_true", help="pad pictures to squares")
     parser.add_argument("--normalize-type", default="imagenet", help="of the pixels (default imagenet)")
     parser.add_argument("--seed", type=int, default=0, help="of new weights (default 0)")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", help="folder of a chat model in any layout, or hub:owner/name")
+    parser.add_argument("--to", required=True, choices=list(TARGETS), help="; ".join(map(": ".join, TARGETS.items())))
+    parser.add_argument("--output", type=Path, required=True, help="a new folder; for a projector a new .pth file")
+    parser.add_argument("--llm-path", type=Path, help="language model that replaces the present one")
+    parser.add_argument("--force-image-size", type=_count, help="side of a tile, in place of the present one")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16", "float16"], help="of the weights (default as stored)"
+    )
+    parser.add_argument("--max-shard-size", type=_size, default="5GB", help="of a file of weights (default 5GB)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of new rows of word embeddings with --llm-path (default 0)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is at --output")
+
+
+def _size(word: str) -> int:
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    number = word.rstrip("BKMGbkmg ")
+    unit = word[len(number) :].strip().upper()
+    try:
+        size = int(float(number) * units[unit])
+        if size < 1:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"expected a size such as 5GB, got {word}; give one") from None
+    return size
 
 
 def _count(word: str) -> int:
@@ -93,12 +132,39 @@ def join_parts(options: argparse.Namespace) -> None:
     print(f"{options.output}: a chat model with its tokenizer")
 
 
+def convert_checkpoint(options: argparse.Namespace) -> None:
+    """Write a checkpoint in another layout."""
+    import torch
+
+    from internvl.convert import Conversion, convert
+
+    conversion = Conversion(
+        Path(options.checkpoint),
+        options.to,
+        llm_path=options.llm_path,
+        force_image_size=options.force_image_size,
+        dtype=getattr(torch, options.dtype) if options.dtype else None,
+        seed=options.seed,
+    )
+    progress = _count_up("tensors")
+    convert(
+        conversion,
+        options.output,
+        overwrite=options.overwrite,
+        max_bytes=options.max_shard_size,
+        progress=progress,
+    )
+    print(f"{options.output}: {TARGETS[options.to]}")
+
+
 def main(arguments: list[str]) -> int:
     """Run one command; 2 is a mistake that the message explains."""
     options = build_parser().parse_args(arguments)
     try:
         if options.command == "assemble":
             join_parts(options)
+        elif options.command == "convert":
+            convert_checkpoint(options)
         else:
             make_quickstart(options.data, options.model, options.num_train, options.num_held_out, options.seed)
     except InputError as error:

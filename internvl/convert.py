@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,6 @@ from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSourc
 from internvl.native_files import save_native_files
 from internvl.processor import InternVLProcessor
 
-TARGETS = {
-    "internvl": "the layout of OpenGVLab, with a decoder that transformers has",
-    "hf": "the layout of transformers' own class",
-    "internlm2": "the layout of OpenGVLab with an InternLM2, from a Llama that is one",
-    "vision": "the vision tower alone",
-    "projector": "the projector alone, a .pth file",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -38,7 +30,7 @@ class Conversion:
 
     Attributes:
         source: folder of a chat checkpoint.
-        to: one of `TARGETS`.
+        to: "internvl", "hf", "internlm2", "vision" or "projector".
         llm_path: folder of a language model that replaces the present one.
         force_image_size: side of a tile that replaces the present one.
         dtype: of the weights; None keeps theirs.
@@ -99,8 +91,8 @@ def open_whole(conversion: Conversion) -> Whole:
         made = resize_tiles(config, tensors, conversion.force_image_size)
         tensors = Overlay(MadeTensors(made), tensors)
         check_names(make_empty(deepcopy(config)), tensors, folder)
-    options = {} if conversion.force_image_size is None else {"image_size": conversion.force_image_size}
-    processor = InternVLProcessor.from_pretrained(folder, **options)
+    processor = InternVLProcessor.from_pretrained(folder)
+    processor.tiler = replace(processor.tiler, image_size=config.image_size)
     processor.tokens_per_tile = config.tokens_per_tile
     return Whole(config, processor, tensors)
 
@@ -117,8 +109,6 @@ def _replace_language(conversion: Conversion, folder: Path) -> Whole:
 
 
 def _check_output(conversion: Conversion, output: Path, overwrite: bool) -> None:
-    if conversion.to not in TARGETS:
-        raise InputError(f"--to: expected one of {', '.join(TARGETS)}, got {conversion.to}; choose one of these")
     parts = [path.resolve() for path in (conversion.source, conversion.llm_path) if path is not None]
     there = output.resolve()
     if any(there in (part, *part.parents) or part in there.parents for part in parts):
