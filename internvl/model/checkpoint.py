@@ -103,7 +103,11 @@ def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) ->
     problems = {
         "missing": sorted(wanted.keys() - stored.keys()),
         "unexpected": sorted(stored.keys() - wanted.keys()),
-        "of another shape": sorted(name for name in wanted.keys() & stored.keys() if wanted[name] != stored[name]),
+        "of another shape": [
+            f"{name}: {stored[name]} for {wanted[name]}"
+            for name in sorted(wanted.keys() & stored.keys())
+            if wanted[name] != stored[name]
+        ],
     }
     named = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in problems.items() if keys]
     if named:
