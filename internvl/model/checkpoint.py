@@ -12,6 +12,7 @@ from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
 from internvl.folder import check_folder
+from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.shards import ShardWriter, replace_folder
@@ -30,12 +31,12 @@ def load_model(
     """Load a checkpoint; every tensor in it is used and every parameter is filled, or this fails.
 
     Args:
-        folder: an OpenGVLab or exported folder with safetensors weights.
+        folder: an OpenGVLab or exported folder with safetensors weights, or hub:owner/name[@revision].
         dtype: of the weights in memory.
         attention: "sdpa" or "flash_attention_2" for the decoder; None lets transformers choose.
         drop_path_rate: of the vision tower in training; published configs carry stale values.
     """
-    folder = check_folder(folder)
+    folder = check_folder(find_folder(folder))
     config, source = open_checkpoint(folder)
     config.vision_config.drop_path_rate = drop_path_rate
     model = make_empty(config, dtype=dtype, attention=attention)

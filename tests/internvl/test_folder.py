@@ -47,6 +47,14 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
     refuse(tmp_path / "lost", FileNotFoundError, r"^checkpoint: expected a folder, got .*lost, which does not exist")
 
 
+def test_a_path_that_may_be_a_name_on_the_hub_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse(Path("owner/name"), FileNotFoundError, "if it is the name of one on the hub, give hub:owner/name$")
+    (tmp_path / "owner").mkdir()
+    for path in ("owner/name", "a/owner/name", "name", tmp_path / "owner" / "name"):
+        refuse(Path(path), FileNotFoundError, "check the path or train one first$")
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "model.safetensors").touch()
     refuse(tmp_path / "model.safetensors", FileNotFoundError, r"^checkpoint: expected a folder")
