@@ -38,9 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_assemble(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--vision-path", type=Path, required=True, help="folder of an InternViT")
+    parser.add_argument("--vision-path", type=Path, required=True, help="folder of an InternViT, or hub:owner/name")
     parser.add_argument("--mlp-path", type=Path, help="file of a projector (default a new one)")
-    parser.add_argument("--llm-path", type=Path, required=True, help="folder of a language model with its tokenizer")
+    parser.add_argument("--llm-path", type=Path, required=True, help="folder of a language model, or hub:owner/name")
     parser.add_argument("--output", type=Path, required=True, help="folder of the chat model")
     parser.add_argument("--force-image-size", type=_count, help="side of a tile (default the vision tower's)")
     parser.add_argument("--down-sample-ratio", type=float, default=0.5, help="of the pixel shuffle (default 0.5)")

@@ -15,6 +15,7 @@ from torch import Tensor
 from internvl.errors import InputError, MissingError
 from internvl.folder import check_folder
 from internvl.growth import add_special_tokens, grow_input, grow_output, resize_positions
+from internvl.hub import find_folder
 from internvl.model import InternVLChatConfig, InternVLChatModel
 from internvl.model.checkpoint import check_names, make_empty, save_config, write_tensors
 from internvl.model.layout import as_stored
@@ -51,8 +52,8 @@ def assemble(
 
     Args:
         output: a new folder, or one that was assembled before: it is kept if the same is asked for, else replaced.
-        vision_path: folder of an InternViT.
-        llm_path: folder of a language model with its tokenizer.
+        vision_path: folder of an InternViT, or its name on the hub.
+        llm_path: folder of a language model with its tokenizer, or its name on the hub.
         mlp_path: file with the tensors of a projector; by default it is a new one.
         force_image_size: side of a tile; by default the vision tower's.
         down_sample_ratio: of the pixel shuffle.
@@ -76,8 +77,9 @@ def assemble(
         **_template_keys(find_template(template)),
         **keys,
     }
-    parts = {"vision_path": vision_path, "llm_path": llm_path} | ({"mlp_path": mlp_path} if mlp_path else {})
-    paths = {name: Path(path) for name, path in parts.items()}
+    paths = {"vision_path": find_folder(vision_path), "llm_path": find_folder(llm_path)}
+    if mlp_path:
+        paths["mlp_path"] = Path(mlp_path)
     record = _make_record(paths, chosen | {"seed": seed, "max_bytes": max_bytes})
     if _is_there(output, record):
         return output

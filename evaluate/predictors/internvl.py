@@ -1,9 +1,10 @@
-"""InternVL-Chat checkpoints: exported folders and OpenGVLab folders."""
+"""InternVL-Chat checkpoints: exported folders and OpenGVLab folders, here or on the hub."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from evaluate.predictor import PredictorInfo
 from evaluate.sample import Generation
 from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
+from internvl.hub import find_folder, split_name
 
 if TYPE_CHECKING:
     from internvl.processor import Row
@@ -54,12 +56,20 @@ class InternVLPredictor:
 
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
-    folder = check_folder(argument)
-    parts = [part for part in folder.resolve().parts[-2:] if part not in ("export", "work_dirs", "pretrained", "/")]
+    # Processes that Lightning starts run this again: they take what the first one fetched.
+    folder = check_folder(find_folder(argument, refresh="LOCAL_RANK" not in os.environ))
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file in weight_files(folder):
         digest.update(file.name.encode() + _sample_weights(file))
-    return PredictorInfo("_".join(parts) or folder.resolve().name, digest.hexdigest()[:16])
+    return PredictorInfo(_name(argument, folder), digest.hexdigest()[:16])
+
+
+def _name(argument: str, folder: Path) -> str:
+    named = split_name(argument)
+    if named is not None:
+        return "_".join(part.replace("/", "_") for part in named if part)
+    parts = [part for part in folder.resolve().parts[-2:] if part not in ("export", "work_dirs", "pretrained", "/")]
+    return "_".join(parts) or folder.resolve().name
 
 
 def _sample_weights(file: Path) -> bytes:
@@ -83,4 +93,4 @@ def _sample_weights(file: Path) -> bytes:
 
 def load(argument: str, device: Any) -> InternVLPredictor:
     """Load the checkpoint onto the device."""
-    return InternVLPredictor(check_folder(argument), device)
+    return InternVLPredictor(check_folder(find_folder(argument, refresh=False)), device)

@@ -13,6 +13,7 @@ from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
 from internvl.folder import check_folder, read_config
+from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.layout import as_stored, open_weights
@@ -32,12 +33,13 @@ def load_model(
     """Load a checkpoint; every tensor in it is used and every parameter is filled, or this fails.
 
     Args:
-        folder: of OpenGVLab, of transformers' own class, or exported; adapters in it are merged.
+        folder: of OpenGVLab, of transformers' own class, or exported, or hub:owner/name[@revision]; adapters in it are
+            merged.
         dtype: of the weights in memory.
         attention: "sdpa" or "flash_attention_2" for the decoder; None lets transformers choose.
         drop_path_rate: of the vision tower in training; published configs carry stale values.
     """
-    folder = check_folder(folder)
+    folder = check_folder(find_folder(folder))
     config, source = open_checkpoint(folder)
     config.vision_config.drop_path_rate = drop_path_rate
     model = make_empty(config, dtype=dtype, attention=attention)

@@ -47,6 +47,14 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
     refuse(tmp_path / "lost", FileNotFoundError, r"^checkpoint: expected a folder, got .*lost, which does not exist")
 
 
+def test_a_path_that_may_be_a_name_on_the_hub_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse(Path("owner/name"), FileNotFoundError, "if it is the name of one on the hub, give hub:owner/name$")
+    (tmp_path / "owner").mkdir()
+    for path in ("owner/name", "a/owner/name", "name", tmp_path / "owner" / "name"):
+        refuse(Path(path), FileNotFoundError, "check the path or train one first$")
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "model.safetensors").touch()
     refuse(tmp_path / "model.safetensors", FileNotFoundError, r"^checkpoint: expected a folder")
@@ -137,8 +145,8 @@ def test_two_sets_of_weights_are_named(tmp_path):
             r"^ps_version: expected one value in .*, got ps_version v1, vision_config.ps_version v2; keep the one",
         ),
         (
-            '{"model_type": "internvl_chat", "llm_config": {"ps_version": "v1"}, "vision_config": {"ps_version": "v2"}}',
-            r"^ps_version: expected one value in .*, got llm_config.ps_version v1, vision_config.ps_version v2",
+            '{"model_type": "internvl_chat", "llm_config": {"ps_version": "v1"}, "vision_config": {"ps_version": 2}}',
+            r"^ps_version: expected one value in .*, got llm_config.ps_version v1, vision_config.ps_version 2",
         ),
         ('{"model_type": "internvl", "qllama_config": {}}', r"got one with QLLaMA \(qllama_config in .*or later"),
         ('{"model_type": "internvl_chat", "internvl_config": {}}', r"got one with QLLaMA \(internvl_config in"),

@@ -12,11 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from evaluate.predictor import PredictorInfo
 from evaluate.predictors.internvl import InternVLPredictor, describe, load
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 from tests.tiny import tiny_checkpoint, tiny_picture
+from tests.tiny_hub import Hub
 
 WEIGHTS = "model.safetensors"
 
@@ -107,6 +109,22 @@ def test_name_is_the_end_of_the_path(checkpoint: Path, copied: Path) -> None:
     assert describe(os.path.relpath(checkpoint)).name == "tiny_wide"
     export = copied.rename(copied.with_name("export"))
     assert describe(str(export)).name == "tiny"
+
+
+def test_checkpoint_on_the_hub_is_fetched_once_and_is_the_same_model(
+    checkpoint: Path, hub: Hub, chats: list[Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add("owner/tiny", checkpoint)
+    hub.add("owner/tiny", checkpoint, revision="v1")
+    assert describe("hub:owner/tiny") == PredictorInfo("owner_tiny", describe(str(checkpoint)).fingerprint)
+    assert describe("hub:owner/tiny@v1").name == "owner_tiny_v1"
+    hub.requests.clear()
+    loaded = load("hub:owner/tiny", "cpu")
+    row = loaded.processor(chats[0])
+    assert loaded.generate([row], Generation()) == load(str(checkpoint), "cpu").generate([row], Generation())
+    monkeypatch.setenv("LOCAL_RANK", "1")  # as in the processes that Lightning starts
+    describe("hub:owner/tiny")
+    assert hub.requests == []
 
 
 def test_copy_of_a_checkpoint_is_the_same_model(checkpoint: Path, copied: Path) -> None:
