@@ -60,7 +60,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="folder of a chat model in any layout, or hub:owner/name")
     parser.add_argument("--to", required=True, choices=list(TARGETS), help="; ".join(map(": ".join, TARGETS.items())))
     parser.add_argument("--output", type=Path, required=True, help="a new folder; for a projector a new .pth file")
-    parser.add_argument("--llm-path", type=Path, help="language model that replaces the present one")
+    parser.add_argument("--llm-path", help="language model that replaces the present one: a folder or hub:owner/name")
     parser.add_argument("--force-image-size", type=_count, help="side of a tile, in place of the present one")
     parser.add_argument(
         "--dtype", choices=["float32", "bfloat16", "float16"], help="of the weights (default as stored)"
@@ -137,11 +137,12 @@ def convert_checkpoint(options: argparse.Namespace) -> None:
     import torch
 
     from internvl.convert import Conversion, convert
+    from internvl.hub import find_folder
 
     conversion = Conversion(
-        Path(options.checkpoint),
+        find_folder(options.checkpoint),
         options.to,
-        llm_path=options.llm_path,
+        llm_path=options.llm_path and find_folder(options.llm_path),
         force_image_size=options.force_image_size,
         dtype=getattr(torch, options.dtype) if options.dtype else None,
         seed=options.seed,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from internvl.processor import Row
 
 _SAMPLE_BYTES = 1 << 12
+_PIECES = 1 << 10
 
 
 class InternVLPredictor:
@@ -75,18 +76,27 @@ def _name(argument: str, folder: Path) -> str:
 def _sample_weights(file: Path) -> bytes:
     """The header and a piece of every tensor: enough to notice other weights, without reading 80 GB.
 
-    A piece of each, because training often changes one part of the model only.
+    A piece of each, because training often changes one part of the model only. A pickled file does not tell where its
+    tensors are; there the pieces lie at equal distances.
     """
+    size = file.stat().st_size
     with file.open("rb") as stream:
-        start = stream.read(8)
-        header = stream.read(min(int.from_bytes(start, "little"), file.stat().st_size))
-        try:
-            spans = [entry["data_offsets"] for name, entry in json.loads(header).items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f"checkpoint: expected safetensors weights in {file}, got others; copy it again") from None
-        pieces = [start, header]
-        for begin, end in sorted(spans):
-            stream.seek(len(start) + len(header) + begin)
+        pieces, spans = [], [(begin, size) for begin in range(0, size, max(1, size // _PIECES))]
+        if file.suffix == ".safetensors":
+            start = stream.read(8)
+            header = stream.read(min(int.from_bytes(start, "little"), size))
+            try:
+                entries = [
+                    entry["data_offsets"] for name, entry in json.loads(header).items() if name != "__metadata__"
+                ]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise InputError(
+                    f"checkpoint: expected safetensors weights in {file}, got others; copy it again"
+                ) from None
+            first = len(start) + len(header)
+            pieces, spans = [start, header], [(first + begin, first + end) for begin, end in sorted(entries)]
+        for begin, end in spans:
+            stream.seek(begin)
             pieces.append(stream.read(min(_SAMPLE_BYTES, end - begin)))
     return b"".join(pieces)
 

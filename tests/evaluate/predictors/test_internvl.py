@@ -174,3 +174,13 @@ def test_qwen2_checkpoint_answers_too(tmp_path: Path, chats: list[Conversation])
     predictor = load(str(tiny_checkpoint(tmp_path / "qwen", "qwen2")), "cpu")
     rows = [predictor.processor(chat) for chat in chats]
     assert predictor.generate(rows, Generation()) == [predictor.generate([row], Generation())[0] for row in rows]
+
+
+def test_pickled_weights_belong_to_the_fingerprint(copied: Path) -> None:
+    state = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    found = set()
+    for changed in (None, *list(state)[::7]):
+        torch.save(state | ({changed: state[changed] + 1} if changed else {}), copied / "pytorch_model.bin")
+        found.add(describe(str(copied)).fingerprint)
+    assert len(found) == 1 + len(list(state)[::7])
