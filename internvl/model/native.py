@@ -48,12 +48,10 @@ def is_native(names: Iterable[str]) -> bool:
 
 def to_chat(shapes: Shapes) -> Layout:
     """Under our names, whether they are stored as on disk or as in memory; unknown names stay as they are."""
-    # A name of theirs that two tensors claim stays with the first; the other one keeps its own, to be reported.
-    origins: dict[str, str] = {}
-    for name in shapes:
-        origins.setdefault(_rename(name, _IN_MEMORY), name)
-    taken = set(origins.values())
-    layout: dict[str, Placed] = {name: same(name, shapes[name]) for name in shapes if name not in taken}
+    renamed = {name: _rename(name, _IN_MEMORY) for name in shapes}
+    # Where both spellings of a name are there, one keeps its own, to be reported.
+    origins = {name if new != name and new in shapes else new: name for name, new in renamed.items()}
+    layout: dict[str, Placed] = {}
     fused: set[str] = set()
     for name, origin in origins.items():
         found = _QUERY.fullmatch(name)
