@@ -12,7 +12,7 @@ from accelerate import init_empty_weights
 from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
-from internvl.folder import check_folder, read_config
+from internvl.folder import check_folder, read_config, read_json
 from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
@@ -20,6 +20,7 @@ from internvl.model.layout import as_stored, open_weights
 from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
 from internvl.model.tensors import Dtypes, TensorDict, TensorSource
 from internvl.processor import InternVLProcessor, read_tokenizer, template_of
+from internvl.spellings import add_spellings
 from internvl.tokens import IMAGE_CONTEXT
 
 
@@ -169,7 +170,12 @@ def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, proces
     config.dtype = config.llm_config.dtype
     # It would lead to code of other people that is not in this folder.
     config.__dict__.pop("auto_map", None)
+    config.vision_config.__dict__.pop("auto_map", None)
     config.save_pretrained(folder)
+    # Other programs, and transformers before version 5, know the old spelling of some keys only.
+    write_json(folder / "config.json", add_spellings(read_json(folder / "config.json")))
+    generation = {"do_sample": False, "eos_token_id": processor.stop_id, "pad_token_id": processor.pad_id}
+    write_json(folder / "generation_config.json", generation)
     processor.save_pretrained(folder)
 
 
