@@ -20,9 +20,10 @@ from internvl.model.checkpoint import check_names, make_empty
 from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
 from internvl.model.tensors import TensorFolder, TensorSource
 from internvl.parts import make_projector, open_language, open_projector, open_vision
-from internvl.processor import InternVLProcessor, read_tokenizer
+from internvl.processor import InternVLProcessor
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT
 
 RECORD = "assembled.json"

@@ -23,6 +23,7 @@ from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler, open_picture
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 
 Row = dict[str, Tensor]
@@ -249,26 +250,6 @@ class InternVLProcessor:
                 "raise the maximum length or remove the sample"
             )
         return row
-
-
-def read_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint folder.
-
-    Raises:
-        ValueError: files are missing or broken; names the folder.
-    """
-    from transformers import AutoTokenizer
-
-    import internvl.model  # noqa: F401  AutoTokenizer looks the model type of the folder up
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the parser in Rust raises nothing more special
-        reason = str(error).partition("\n")[0][:120]
-        raise InputError(
-            f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: {reason}; "
-            "copy them there from the original checkpoint"
-        ) from None
 
 
 def template_of(config: Mapping[str, Any]) -> ChatTemplate:

@@ -16,7 +16,8 @@ from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.shards import ShardWriter, replace_folder
 from internvl.model.tensors import TensorSource, open_weights
-from internvl.processor import InternVLProcessor, read_tokenizer, template_of
+from internvl.processor import InternVLProcessor, template_of
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT
 
 
