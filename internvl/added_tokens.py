@@ -57,7 +57,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def read_declared(folder: Path, defaults: Mapping[str, str | None]) -> Declared:
-    """What `tokenizer_config.json` says, and where it lists no tokens, `added_tokens.json` and `special_tokens_map.json`.
+    """What `tokenizer_config.json` says; if it lists no tokens, `added_tokens.json` and `special_tokens_map.json` do.
 
     Args:
         folder: of the tokenizer.

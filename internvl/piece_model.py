@@ -97,6 +97,7 @@ class PieceModel:
             for number, piece in enumerate(pieces)
             if self.kinds[number] == _SYMBOL and piece not in contents and len(piece) > 1
         ]
+        self._check_symbols(symbols, once=prefix.once)
         dummy = self.rules.add_dummy_prefix if prefix.added is None else prefix.added
         inner = [token for token in added.values() if prefix.once and token.content not in named]
         if prefix.once:
@@ -141,6 +142,23 @@ class PieceModel:
                 normalizers.Replace(Regex(" {2,}"), " "),
             ]
         return steps
+
+    def _check_symbols(self, symbols: Collection[str], *, once: bool) -> None:
+        """Refuse what would give other ids than the sentencepiece library."""
+        changes = bool(self.rules.precompiled_charsmap or self.rules.remove_extra_whitespaces)
+        if once and changes:
+            raise InputError(
+                "tokenizer: expected a sentencepiece model that keeps text as it is for `legacy: false`, got one that "
+                "normalizes it; save a tokenizer.json with the library it comes from"
+            )
+        keep = normalizers.Sequence(self._normalize())
+        single = [piece for piece, kind in zip(self.pieces, self.kinds, strict=True) if kind == _SYMBOL]
+        for symbol in {*symbols, *single} if changes else ():
+            if keep.normalize_str(symbol) != symbol:
+                raise InputError(
+                    f"tokenizer: expected a sentencepiece model that keeps its symbol {symbol!r}, got one that "
+                    "normalizes it; save a tokenizer.json with the library it comes from"
+                )
 
     def _decode(self, removed: int) -> Any:
         steps: list[Any] = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]

@@ -45,8 +45,8 @@ def read_tokenizer(folder: Path, num_rows: int | None = None) -> Any:
             tokenizer = _load(folder, as_stored=False)
         else:
             raise InputError(
-                f"tokenizer: expected tokenizer files in {folder} ({_FAST}, or {_PIECES}, or {' with '.join(_WORDS)}, "
-                "and tokenizer_config.json), got none; copy them there from the original checkpoint"
+                f"tokenizer: expected tokenizer files in {folder}, got none; copy {_FAST}, or {_PIECES}, or "
+                f"{' and '.join(_WORDS)} there from the original checkpoint, with tokenizer_config.json"
             )
         check_ids(tokenizer, read_declared(folder, {}), folder)
     except InputError:
