@@ -11,7 +11,8 @@ from internvl.chat_jinja import write_jinja
 from internvl.errors import InputError
 from internvl.folder import read_json
 from internvl.native_config import to_native, to_tiling
-from internvl.processor import InternVLProcessor, read_tokenizer
+from internvl.processor import InternVLProcessor
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, VIDEO_SLOT
 
 if TYPE_CHECKING:
