@@ -128,9 +128,7 @@ def _save_processors(folder: Path, values: Mapping[str, Any], tokens_per_tile: i
         "rescale_factor": 1 / 255,
         "do_normalize": True,
     }
-    _write(
-        folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling
-    )
+    _write(folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling)
     frames = {key: tiling[key] for key in ("size", "image_mean", "image_std")}
     kind = {"video_processor_type": "InternVLVideoProcessor"}
     _write(folder / "video_preprocessor_config.json", steps | kind | frames)

@@ -89,9 +89,7 @@ def check_chat(values: Mapping[str, Any]) -> None:
         )
     architecture = (language.get("architectures") or ["none"])[0]
     if architecture not in DECODERS.values():
-        raise InputError(
-            f"llm_config: expected one of {', '.join(DECODERS.values())}, got {architecture}; {_KEEP}"
-        )
+        raise InputError(f"llm_config: expected one of {', '.join(DECODERS.values())}, got {architecture}; {_KEEP}")
     eps = vision.get("layer_norm_eps", _QUERY_EPS)
     if vision.get("qk_normalization", True) and eps != _QUERY_EPS:
         raise InputError(

@@ -70,7 +70,8 @@ def test_missing_keys_mean_what_they_mean_in_the_classes():
 
 def test_a_published_folder_is_read_with_what_it_was_trained_with(tmp_path):
     values = read_config(write(tmp_path, PUBLISHED, preprocessor_config=TILING))
-    assert template_of(values).name == "internvl2_5" and "书生·万象" in template_of(values).system
+    assert template_of(values).name == "internvl2_5"
+    assert "书生·万象" in template_of(values).system
     wanted = {"ps_version": "v2", "select_layer": -1, "force_image_size": 448, "max_dynamic_patch": 12}
     wanted |= {"use_thumbnail": True, "dynamic_image_size": True, "normalize_type": "imagenet", "pad2square": False}
     assert values.items() >= wanted.items()
@@ -104,8 +105,10 @@ def test_there_and_back_nothing_changes():
     )
     values = list_values(config, torch.bfloat16)
     native = json.loads(json.dumps(to_native(values, 14)))
-    assert is_native(native) and not is_native(values)
-    assert native["tie_word_embeddings"] is True and native["image_token_id"] == 14
+    assert is_native(native)
+    assert not is_native(values)
+    assert native["tie_word_embeddings"] is True
+    assert native["image_token_id"] == 14
     assert native["text_config"]["rope_theta"] == 1e6
     back = to_chat(native, to_tiling(values), FOLDER)
     again = InternVLChatConfig.from_dict(back | {"image_context_token_id": 14})

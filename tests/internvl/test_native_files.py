@@ -178,5 +178,5 @@ def test_a_tokenizer_that_would_be_read_differently_is_refused(tmp_path, monkeyp
         broken.write_text(json.dumps(content))
 
     monkeypatch.setattr(InternVLProcessor, "save_pretrained", save_broken)
-    with pytest.raises(InputError, match="tokenizer: expected the same ids from .*`--to internvl`"):
+    with pytest.raises(InputError, match=r"tokenizer: expected the same ids from .*`--to internvl`"):
         write(tmp_path, make_processor())

@@ -22,7 +22,10 @@ SIZES = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, 
         ("qwen2", {"rope_theta": 1e6, "rope_scaling": {"type": "dynamic", "factor": 2.0}}),
         ("qwen2", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e6}}),
         ("qwen3", {"rope_theta": 5e6, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
-        ("phi3", {"rope_theta": 1e4, "rope_scaling": {"type": "longrope", **LONG}, "original_max_position_embeddings": 64}),
+        (
+            "phi3",
+            {"rope_theta": 1e4, "rope_scaling": {"type": "longrope", **LONG}, "original_max_position_embeddings": 64},
+        ),
     ],
 )
 def test_transformers_reads_the_same_with_every_spelling(kind, values):
@@ -69,5 +72,5 @@ def test_what_is_no_decoder_stays():
 
 
 def test_a_contradiction_is_named():
-    with pytest.raises(InputError, match="one value of rope_theta in .*, got 5.0 and 6.0; keep the one"):
+    with pytest.raises(InputError, match=r"one value of rope_theta in .*, got 5.0 and 6.0; keep the one"):
         add_spellings({"llm_config": {"rope_theta": 6.0, "rope_parameters": {"rope_theta": 5.0}}})
