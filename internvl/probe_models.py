@@ -1,0 +1,189 @@
+"""Whole checkpoints answer the probes: through our model, through transformers' own, and through layers of peft."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoProcessor, InternVLForConditionalGeneration
+
+from internvl.errors import InputError
+from internvl.model import InternVLChatModel, load_model
+from internvl.model.tensor_folder import TensorFolder
+from internvl.probe import NUM_POSITIONS, Answers, Arguments, Probe, Prompt, Responder, ask_all, forget_generation
+from internvl.processor import InternVLProcessor
+from internvl.tiler import normalize
+
+_MEMORY = Path("/proc/meminfo")
+_SPARE_BYTES = 1_500_000_000
+"""Activations of the longest probe, and its logits."""
+Types = Mapping[str, torch.dtype]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How both sides compute."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+
+def choose_precision(
+    num_parameters: int, dtype: torch.dtype | None = None, device: str | torch.device | None = None
+) -> Precision:
+    """float32 where the parameters fit twice into memory, else bfloat16; the accelerator where they fit at all.
+
+    Args:
+        num_parameters: of one side; there is one in memory at a time.
+        dtype, device: chosen by the user.
+
+    Raises:
+        InputError: not even bfloat16 fits.
+    """
+    memory = free_memory()
+    sizes = [4, 2] if dtype is None else [dtype.itemsize]
+    if device is not None:
+        place = torch.device(device)
+    else:
+        needed = num_parameters * sizes[0] * 1.1 + _SPARE_BYTES
+        fits = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > needed
+        place = torch.device("cuda" if fits else "cpu")
+    if dtype is None:
+        dtype = torch.float32 if num_parameters * 4 * 2 <= memory else torch.bfloat16
+    if num_parameters * dtype.itemsize > memory:
+        raise InputError(
+            f"certificate: expected {num_parameters * dtype.itemsize / 1e9:.0f} GB of free memory to load one side, "
+            f"got {memory / 1e9:.0f} GB; run it on a machine with more"
+        )
+    return Precision(dtype, place)
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process can still take."""
+    if not _MEMORY.is_file():
+        raise InputError(f"certificate: expected {_MEMORY} to tell the free memory, got none; choose the type yourself")
+    lines = dict(line.split(":", 1) for line in _MEMORY.read_text(encoding="ascii").splitlines())
+    return int(lines["MemAvailable"].split()[0]) * 1024
+
+
+def count_parameters(folder: Path) -> int:
+    """Elements in the weight files."""
+    return sum(prod(shape) for shape in TensorFolder(folder).shapes.values())
+
+
+def answer_ours(
+    folder: Path, precision: Precision, *, rounded: Types | None = None, given: Answers | None = None
+) -> Answers:
+    """Answers of our model and our processor.
+
+    Args:
+        folder: in any layout that `internvl.model` reads.
+        precision: to compute in.
+        rounded: a type for every parameter, to which it is rounded first.
+        given: as in `ask_all`.
+    """
+    model = load_model(folder, dtype=precision.dtype)
+    round_parameters(model, rounded)
+    return ask_ours(model, folder, precision, given, "internvl.model")
+
+
+def ask_ours(
+    model: InternVLChatModel, folder: Path, precision: Precision, given: Answers | None, implementation: str
+) -> Answers:
+    """Answers of our class, whatever its layers are, with our processor of a folder. It leaves memory afterwards."""
+    processor = InternVLProcessor.from_pretrained(folder)
+    forget_generation(model)
+    placed: Any = model
+    placed.to(precision.device).eval()
+
+    def prepare(probe: Probe) -> Prompt:
+        row = processor(probe.ask(processor.tiler.image_size))
+        return row["input_ids"], normalize(row["pixel_values"], processor.tiler.normalization)
+
+    def compute(row: Tensor, tiles: Tensor) -> Tensor:
+        logits: Tensor = model(row, tiles).logits
+        return logits[0, -NUM_POSITIONS:]
+
+    def generate(row: Tensor, tiles: Tensor, arguments: Arguments) -> Any:
+        return model.generate(row, tiles, **arguments)
+
+    responder = Responder(implementation, prepare, compute, generate, processor.decode)
+    try:
+        return ask_all(responder, precision.dtype, precision.device, given)
+    finally:
+        model.to("meta")
+        release()
+
+
+def answer_native(
+    folder: Path, precision: Precision, *, rounded: torch.dtype | None = None, given: Answers | None = None
+) -> Answers:
+    """Answers of transformers' own class: its reader, its chat template, its tiling, none of our code in between.
+
+    Raises:
+        InputError: it does not find each of its parameters in the folder, or does not use each tensor there.
+    """
+    native: Any = InternVLForConditionalGeneration
+    model, loaded = native.from_pretrained(
+        folder, dtype=precision.dtype, local_files_only=True, trust_remote_code=False, output_loading_info=True
+    )
+    wrong = {key: list(loaded[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if loaded[key]}
+    if wrong:
+        named = "; ".join(f"{len(names)} {key} ({', '.join(map(str, names[:3]))})" for key, names in wrong.items())
+        raise InputError(f"checkpoint: expected that transformers uses every tensor of {folder}, got {named}")
+    if rounded is not None:
+        round_parameters(model, {name: rounded for name, _ in model.named_parameters()})
+    processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    size = config["vision_config"]["image_size"]
+    tile = int(size[0] if isinstance(size, list) else size)
+    forget_generation(model)
+    model.to(precision.device).eval()
+
+    def prepare(probe: Probe) -> Prompt:
+        pictures = probe.draw(tile)
+        content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": probe.question}]
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        row = processor(text=[text], images=pictures or None, return_tensors="pt")
+        return row["input_ids"][0], row["pixel_values"] if pictures else torch.empty((0, 3, tile, tile))
+
+    def compute(row: Tensor, tiles: Tensor) -> Tensor:
+        logits: Tensor = model(
+            input_ids=row, pixel_values=tiles if len(tiles) else None, logits_to_keep=NUM_POSITIONS
+        ).logits
+        return logits[0]
+
+    def generate(row: Tensor, tiles: Tensor, arguments: Arguments) -> Any:
+        pixels = {"pixel_values": tiles} if len(tiles) else {}
+        return model.generate(input_ids=row, attention_mask=torch.ones_like(row), **pixels, **arguments)
+
+    def decode(ids: Any) -> str:
+        return str(processor.tokenizer.decode(ids, skip_special_tokens=True))
+
+    responder = Responder("transformers.InternVLForConditionalGeneration", prepare, compute, generate, decode)
+    try:
+        return ask_all(responder, precision.dtype, precision.device, given)
+    finally:
+        model.to("meta")
+        release()
+
+
+def round_parameters(model: torch.nn.Module, types: Types | None) -> None:
+    """Round every parameter to a type without changing its own."""
+    if types is not None:
+        for name, parameter in model.named_parameters():
+            parameter.data.copy_(parameter.data.to(types[name]))
+
+
+def release() -> None:
+    """Give memory back before the next side is loaded."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
