@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +49,11 @@ def choose_precision(
     memory = free_memory()
     sizes = [4, 2] if dtype is None else [dtype.itemsize]
     if device is not None:
-        place = torch.device(device)
+        chosen = torch.device(device)
     else:
         needed = num_parameters * sizes[0] * 1.1 + _SPARE_BYTES
         fits = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > needed
-        place = torch.device("cuda" if fits else "cpu")
+        chosen = torch.device("cuda" if fits else "cpu")
     if dtype is None:
         dtype = torch.float32 if num_parameters * 4 * 2 <= memory else torch.bfloat16
     if num_parameters * dtype.itemsize > memory:
@@ -62,7 +61,7 @@ def choose_precision(
             f"certificate: expected {num_parameters * dtype.itemsize / 1e9:.0f} GB of free memory to load one side, "
             f"got {memory / 1e9:.0f} GB; run it on a machine with more"
         )
-    return Precision(dtype, place)
+    return Precision(dtype, chosen)
 
 
 def free_memory() -> int:
@@ -100,8 +99,7 @@ def ask_ours(
     """Answers of our class, whatever its layers are, with our processor of a folder. It leaves memory afterwards."""
     processor = InternVLProcessor.from_pretrained(folder)
     forget_generation(model)
-    placed: Any = model
-    placed.to(precision.device).eval()
+    place(model, precision)
 
     def prepare(probe: Probe) -> Prompt:
         row = processor(probe.ask(processor.tiler.image_size))
@@ -118,8 +116,7 @@ def ask_ours(
     try:
         return ask_all(responder, precision.dtype, precision.device, given)
     finally:
-        model.to("meta")
-        release()
+        release(model)
 
 
 def answer_native(
@@ -171,19 +168,23 @@ def answer_native(
     try:
         return ask_all(responder, precision.dtype, precision.device, given)
     finally:
-        model.to("meta")
-        release()
+        release(model)
 
 
 def round_parameters(model: torch.nn.Module, types: Types | None) -> None:
     """Round every parameter to a type without changing its own."""
     if types is not None:
         for name, parameter in model.named_parameters():
-            parameter.data.copy_(parameter.data.to(types[name]))
+            parameter.data.copy_(parameter.data.to(types.get(name, parameter.dtype)))
 
 
-def release() -> None:
-    """Give memory back before the next side is loaded."""
-    gc.collect()
+def place(model: torch.nn.Module, precision: Precision) -> None:
+    """Where it is to compute."""
+    model.to(precision.device).eval()
+
+
+def release(model: torch.nn.Module) -> None:
+    """Give the memory of a model back, whoever still refers to it."""
+    model.to("meta")
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM
 from internvl.model import InternVisionModel, load_model
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.projector import build_projector, pixel_shuffle
+from internvl.model.tensor_folder import TensorFolder
 from internvl.model.tensors import TensorSource
 from internvl.parts import open_language, open_projector, open_vision
 from internvl.probe import (
@@ -30,7 +31,7 @@ from internvl.probe import (
     greedy_arguments,
     read_steps,
 )
-from internvl.probe_models import Precision, release
+from internvl.probe_models import Precision, place, release
 from internvl.processor import InternVLProcessor, read_tokenizer
 from internvl.tiler import normalize
 
@@ -46,20 +47,20 @@ def answer_parts(paths: Mapping[str, Path], joined: Path, precision: Precision) 
     see = _make_eyes(paths, joined, precision)
     answers = _see_all(see, joined, precision)
     del see
-    release()
     folder = paths["llm_path"]
     model = _load_language(folder, precision.dtype)
     answers += _write_all(model, read_tokenizer(folder), count_shared(folder), precision)
+    release(model)
     return Answers("the parts, by themselves", precision.dtype, precision.device.type, answers)
 
 
 def answer_joined(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Answers:
     """The same quantities of the joined checkpoint."""
-    model = load_model(joined, dtype=precision.dtype).to(precision.device)
+    model = load_model(joined, dtype=precision.dtype)
+    place(model, precision)
     answers = _see_all(model.encode_images, joined, precision)
     answers += _write_all(model.language_model, read_tokenizer(joined), count_shared(paths["llm_path"]), precision)
-    model.to("meta")
-    release()
+    release(model)
     return Answers("internvl.model", precision.dtype, precision.device.type, answers)
 
 
@@ -70,11 +71,31 @@ def count_shared(folder: Path) -> int:
     return min(rows, 1 + max(vocabulary.values()))
 
 
+def list_changed(paths: Mapping[str, Path], joined: Path) -> frozenset[str]:
+    """The tensors of which the parts do not have every number: new ones, and those that changed in size.
+
+    Without the names of their part in front.
+    """
+    config, _ = open_checkpoint(joined)
+    vision_config, _ = open_vision(paths["vision_path"])
+    language, _ = open_language(paths["llm_path"])
+    names: set[str] = set()
+    if "mlp_path" not in paths:
+        names |= {name for name in TensorFolder(joined).shapes if name.startswith("mlp1.")}
+    if config.image_size != vision_config.image_size:
+        names |= {"embeddings.position_embedding"}
+    num_words = [len(read_tokenizer(folder)) for folder in (paths["llm_path"], joined)]
+    if len(set(num_words)) > 1 or config.llm_config.vocab_size != language.vocab_size:
+        names |= {"model.embed_tokens.weight", "model.tok_embeddings.weight", "lm_head.weight", "output.weight"}
+    return frozenset(names)
+
+
 def _make_eyes(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Callable[[Tensor], Tensor]:
     """Tiles as visual tokens, through the folder of the vision tower and the file of the projector."""
     config, stored = open_checkpoint(joined)
     vision_config, source = open_vision(paths["vision_path"])
-    vision = InternVisionModel(vision_config).to(precision.dtype).eval()
+    vision: Any = InternVisionModel(vision_config)
+    vision.to(precision.device, precision.dtype).eval()
     _fill(vision, source)
     projector = build_projector(
         config.vision_config.hidden_size, config.llm_config.hidden_size, config.downsample_ratio
@@ -87,7 +108,6 @@ def _make_eyes(paths: Mapping[str, Path], joined: Path, precision: Precision) ->
         }
     projector.load_state_dict(state)
     projector.to(precision.device, precision.dtype).eval()
-    vision.to(precision.device)
 
     def see(tiles: Tensor) -> Tensor:
         patches = vision.features(tiles, config.select_layer)[:, 1:]
