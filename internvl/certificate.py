@@ -138,15 +138,15 @@ def _compare_folders(source: Path, output: Path, precision: Precision) -> dict[s
 
 def _compare_parts(paths: Mapping[str, Path], output: Path, precision: Precision) -> dict[str, Any]:
     """Parts that were joined."""
-    changed = _from_output(lambda: list_changed(paths, output))
+    rows = _from_output(lambda: list_changed(paths, output))
     right = _from_output(lambda: answer_joined(paths, output, precision))
     left = answer_parts(paths, output, precision)
     comparison = compare(left, right)
-    elements, changes = _compare_elements(list(paths.values()), output, None, changed)
+    elements, changes = _compare_elements(list(paths.values()), output, None, rows)
     return {
         "reasons": [*comparison.reasons, *changes],
         "computed": _describe_sides(left, right),
-        "steps": ["parts joined"] + [f"made anew or changed in size: {name}" for name in sorted(changed)],
+        "steps": ["parts joined"],
         "probe": comparison.describe(),
         "rounding": None,
         "accounting": elements,
@@ -180,16 +180,21 @@ def _from_output(read: Callable[[], _Read]) -> _Read:
 
 
 def _compare_elements(
-    sources: Sequence[Path], output: Path, why_not: str | None, changed: frozenset[str] = frozenset()
+    sources: Sequence[Path], output: Path, why_not: str | None, rows: Mapping[str, int] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Count all numbers on both sides; where none may change, every one that was read is written."""
-    read = count_elements(*sources, choose=lambda name: _bare(name) not in changed)
-    written = count_elements(output, choose=lambda name: _bare(name) not in changed)
+    """Count all numbers on both sides; where none may change, every one that was read is written.
+
+    `rows` limits tensors that changed in size to the rows that did not.
+    """
+    limits = rows or {}
+    read = count_elements(*sources, limit=lambda name: limits.get(_bare(name)))
+    written = count_elements(output, limit=lambda name: limits.get(_bare(name)))
     same = (read.counts, read.sums) == (written.counts, written.sums)
     values = {
         "source": _describe_elements(read),
         "output": _describe_elements(written),
-        "left_out": sorted(changed),
+        "new_or_of_another_size": sorted(name for name, rows in limits.items() if rows == 0),
+        "compared_in_first_rows": {name: rows for name, rows in sorted(limits.items()) if rows},
         "every_number_is_kept": None if why_not else same,
         "why_not_compared": why_not,
     }

@@ -19,7 +19,7 @@ from internvl.folder import weight_files
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _AT_ONCE = 1 << 22
 _DERIVED = ".rotary_emb.inv_freq"
-Choose = Callable[[str], bool]
+Limit = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,20 @@ class Elements:
         return sum(self.counts.values())
 
 
-def count_elements(*paths: Path, choose: Choose = lambda name: True) -> Elements:
+def count_elements(*paths: Path, limit: Limit = lambda name: None) -> Elements:
     """Count and add up, without what old folders store beside the weights though it follows from config.json.
 
     Args:
         paths: folders of checkpoints, or files of weights.
-        choose: whether the tensor of a name counts.
+        limit: how many rows of the tensor of a name count; None for all of them, 0 to leave it out.
     """
     num_tensors, counts, sums = 0, dict[str, int](), dict[str, int]()
     for path in paths:
         for name, tensor in _read_tensors(path):
-            if name.endswith(_DERIVED) or not choose(name):
+            rows = 0 if name.endswith(_DERIVED) else limit(name)
+            if rows == 0:
                 continue
+            tensor = tensor if rows is None else tensor[:rows]
             kind = str(tensor.dtype).removeprefix("torch.")
             num_tensors += 1
             counts[kind] = counts.get(kind, 0) + tensor.numel()

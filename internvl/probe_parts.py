@@ -35,6 +35,8 @@ from internvl.probe_models import Precision, place, release
 from internvl.processor import InternVLProcessor, read_tokenizer
 from internvl.tiler import normalize
 
+_WORDS = ("model.embed_tokens.weight", "model.tok_embeddings.weight", "lm_head.weight", "output.weight")
+
 
 def answer_parts(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Answers:
     """Answers of the parts.
@@ -71,23 +73,20 @@ def count_shared(folder: Path) -> int:
     return min(rows, 1 + max(vocabulary.values()))
 
 
-def list_changed(paths: Mapping[str, Path], joined: Path) -> frozenset[str]:
-    """The tensors of which the parts do not have every number: new ones, and those that changed in size.
-
-    Without the names of their part in front.
-    """
+def list_changed(paths: Mapping[str, Path], joined: Path) -> dict[str, int]:
+    """The tensors that are new or changed in size, without the names of their part: how many first rows did not."""
     config, _ = open_checkpoint(joined)
     vision_config, _ = open_vision(paths["vision_path"])
     language, _ = open_language(paths["llm_path"])
-    names: set[str] = set()
+    rows: dict[str, int] = {}
     if "mlp_path" not in paths:
-        names |= {name for name in TensorFolder(joined).shapes if name.startswith("mlp1.")}
+        rows |= {name: 0 for name in TensorFolder(joined).shapes if name.startswith("mlp1.")}
     if config.image_size != vision_config.image_size:
-        names |= {"embeddings.position_embedding"}
-    num_words = [len(read_tokenizer(folder)) for folder in (paths["llm_path"], joined)]
-    if len(set(num_words)) > 1 or config.llm_config.vocab_size != language.vocab_size:
-        names |= {"model.embed_tokens.weight", "model.tok_embeddings.weight", "lm_head.weight", "output.weight"}
-    return frozenset(names)
+        rows["embeddings.position_embedding"] = 0
+    num_words = {len(read_tokenizer(folder)) for folder in (paths["llm_path"], joined)}
+    if len(num_words) > 1 or config.llm_config.vocab_size != language.vocab_size:
+        rows |= dict.fromkeys(_WORDS, count_shared(paths["llm_path"]))
+    return rows
 
 
 def _make_eyes(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""A tiny checkpoint in the layout of transformers' own class, written by transformers itself; ours has no part in it."""
+"""A tiny checkpoint in the layout of transformers' own class, written by transformers; ours has no part in it."""
 
 from __future__ import annotations
 
