@@ -1,117 +1,73 @@
-"""A tiny checkpoint in the layout of transformers' own class, written by transformers; ours has no part in it."""
+"""Tiny folders in the layout of transformers' own class, and what that class and ours make of them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GotOcr2ImageProcessor, InternVLConfig, InternVLForConditionalGeneration
-from transformers import InternVLProcessor as NativeProcessor
-from transformers.models.internvl.video_processing_internvl import InternVLVideoProcessor
+from torch import Tensor
+from transformers import InternVLForConditionalGeneration
 
 from internvl.model import InternVLChatModel
-from internvl.template import ChatTemplate
-from tests.tiny import TOKENS_PER_TILE, tiny_processor, tiny_tokenizer
+from internvl.model.checkpoint import write_tensors
+from internvl.model.layout import as_stored
+from internvl.model.native import to_native
+from internvl.model.tensors import Rearranged, TensorDict
+from internvl.native_files import save_native_files
+from internvl.processor import InternVLProcessor
+from internvl.tiler import normalize
+from tests.tiny import IMAGE_SIZE, TOKENS_PER_TILE
 
-_RENAMES = (
-    ("vision_model.embeddings.class_embedding", "model.vision_tower.embeddings.cls_token"),
-    ("vision_model.embeddings.position_embedding", "model.vision_tower.embeddings.position_embeddings"),
-    ("vision_model.embeddings.patch_embedding.", "model.vision_tower.embeddings.patch_embeddings.projection."),
-    ("vision_model.encoder.layers.", "model.vision_tower.encoder.layer."),
-    (".attn.q_norm.", ".attention.q_norm."),
-    (".attn.k_norm.", ".attention.k_norm."),
-    (".attn.proj.", ".attention.projection_layer."),
-    (".norm1.", ".layernorm_before."),
-    (".norm2.", ".layernorm_after."),
-    (".ls1", ".lambda_1"),
-    (".ls2", ".lambda_2"),
-    ("mlp1.0.", "model.multi_modal_projector.layer_norm."),
-    ("mlp1.1.", "model.multi_modal_projector.linear_1."),
-    ("mlp1.3.", "model.multi_modal_projector.linear_2."),
-    ("language_model.lm_head.", "lm_head."),
-    ("language_model.model.", "model.language_model."),
-)
+EXPERTS = {"moe_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2, "head_dim": 16}
+LIKE_300M = {"norm_type": "layer_norm", "qkv_bias": True, "qk_normalization": False, "num_hidden_layers": 5}
+"""A vision tower as that of the small models; what `tiny_config` has is like the 6B one."""
 
 
-def write_native(folder: Path, model: InternVLChatModel) -> Path:
-    """The same network; its tokenizer, tiling and template too."""
-    native = make_native(model)
-    native.save_pretrained(folder)
-    tokenizer = tiny_tokenizer()
-    words = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
-    tokenizer.save_pretrained(folder)
-    path = folder / "tokenizer_config.json"
-    path.write_text(
-        json.dumps(json.loads(path.read_text()) | {"extra_special_tokens": words | {"video_token": "<video>"}})
-    )
+def write_native(folder: Path, model: InternVLChatModel, processor: InternVLProcessor) -> dict[str, str]:
+    """The whole folder; returns the differences that are told."""
+    source = as_stored(TensorDict(dict(model.named_parameters())))
+    write_tensors(folder, Rearranged(source, to_native(source.shapes)))
     config: Any = model.config
-    tiling = {"height": config.image_size, "width": config.image_size}
-    pictures = GotOcr2ImageProcessor(
-        size=tiling,
-        crop_to_patches=config.dynamic_image_size,
-        min_patches=config.min_dynamic_patch,
-        max_patches=config.max_dynamic_patch if config.dynamic_image_size else 1,
-        image_mean=[0.485, 0.456, 0.406],
-        image_std=[0.229, 0.224, 0.225],
-    )
-    processor = NativeProcessor(
-        pictures,
-        type(tokenizer).from_pretrained(folder),
-        InternVLVideoProcessor(size=tiling),
-        image_seq_length=TOKENS_PER_TILE,
-        chat_template=write_template(tiny_processor(config).template),
-    )
-    processor.save_pretrained(folder)
-    return folder
+    return save_native_files(folder, config, model.dtype, processor)
 
 
-def write_template(template: ChatTemplate) -> str:
-    """The template as transformers renders it, for questions of one turn."""
-    head = json.dumps(template.system_head + template.system + template.system_end, ensure_ascii=False)
-    return (
-        f"{{{{ {head} }}}}{{% for message in messages %}}{{{{ {json.dumps(template.user_head)} }}}}"
-        "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<IMG_CONTEXT>\\n' }}"
-        "{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
-        f"{{{{ {json.dumps(template.user_end)} }}}}{{% endfor %}}{{{{ {json.dumps(template.assistant_head)} }}}}"
+def load_native(folder: Path) -> InternVLForConditionalGeneration:
+    """With transformers alone; every tensor is used and every parameter filled."""
+    model, report = InternVLForConditionalGeneration.from_pretrained(
+        folder, output_loading_info=True, dtype=torch.float32, local_files_only=True
     )
+    assert not any(report.values()), report
+    return model.eval()
 
 
-def make_native(model: InternVLChatModel) -> InternVLForConditionalGeneration:
-    """The weights of our model in transformers' own."""
-    config: Any = model.config
-    vision = config.vision_config
-    own = {
-        "hidden_size": vision.hidden_size,
-        "num_hidden_layers": vision.num_hidden_layers,
-        "num_attention_heads": vision.num_attention_heads,
-        "attention_bias": vision.qkv_bias,
-        "use_qk_norm": vision.qk_normalization,
-        "intermediate_size": vision.intermediate_size,
-        "norm_type": vision.norm_type,
-        "image_size": [config.image_size] * 2,
-        "patch_size": [vision.patch_size] * 2,
-    }
-    native = InternVLForConditionalGeneration(
-        InternVLConfig(
-            vision_config=own,
-            text_config=config.llm_config.to_dict(),
-            image_token_id=config.image_context_token_id,
-            image_seq_length=TOKENS_PER_TILE,
-            vision_feature_layer=config.select_layer,
-            tie_word_embeddings=False,
-        )
-    )
-    state: dict[str, torch.Tensor] = {}
-    for name, parameter in model.named_parameters():
-        renamed = name
-        for old, new in _RENAMES:
-            renamed = renamed.replace(old, new)
-        if ".attn.qkv." in renamed:
-            for letter, part in zip("qkv", parameter.data.chunk(3), strict=True):
-                state[renamed.replace(".attn.qkv.", f".attention.{letter}_proj.")] = part
-        else:
-            state[renamed] = parameter.data
-    native.load_state_dict(state, strict=True)
-    return native
+def vary_parameters(model: torch.nn.Module) -> None:
+    """Every norm, bias and layer scale becomes a number of its own, so that a swapped one shows."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(7)
+        for parameter in model.parameters():
+            if parameter.dim() < 2:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+
+
+def question_with_picture(model: InternVLChatModel) -> tuple[Tensor, Tensor]:
+    """Ids with the placeholders of one tile, and the tile."""
+    draw = torch.Generator().manual_seed(3)
+    ids = torch.randint(100, 900, (1, 20), generator=draw)
+    ids[0, 3 : 3 + TOKENS_PER_TILE] = model.context_id
+    return ids, torch.randint(0, 256, (1, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8, generator=draw)
+
+
+@torch.no_grad()
+def compare_answers(ours: InternVLChatModel, theirs: InternVLForConditionalGeneration) -> None:
+    """The same logits, and the same text with a cache."""
+    ids, tiles = question_with_picture(ours)
+    pixels = normalize(tiles)
+    expected = ours(ids, tiles).logits
+    assert expected.std() > 0.5
+    assert not torch.allclose(expected, ours(ids, 255 - tiles).logits, atol=0.1)
+    torch.testing.assert_close(theirs(input_ids=ids, pixel_values=pixels).logits, expected, atol=2e-5, rtol=0)
+    options = {"max_new_tokens": 8, "do_sample": False, "eos_token_id": -1}
+    mask = torch.ones_like(ids)
+    text = theirs.generate(input_ids=ids, pixel_values=pixels, attention_mask=mask, **options)
+    assert text[:, ids.shape[1] :].tolist() == ours.generate(ids, tiles, **options).tolist()

@@ -15,6 +15,8 @@ from internvl.errors import InputError
 _MODEL_TYPES = {architecture: kind for kind, architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
 # InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights.
 _MODEL_TYPES["InternLM2ForCausalLM"] = "llama"
+# InternLM3 is Llama with its names; not every version of transformers knows it.
+_MODEL_TYPES["InternLM3ForCausalLM"] = "llama"
 
 
 class InternVisionConfig(PreTrainedConfig):
@@ -101,5 +103,21 @@ def language_config(values: dict[str, Any]) -> PreTrainedConfig:
     if architecture == "InternLM2ForCausalLM":
         bias = bool(values.get("bias", False))
         cleaned |= {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}
+    if architecture == "InternLM3ForCausalLM":
+        cleaned |= _clean_internlm3(values)
     config: PreTrainedConfig = CONFIG_MAPPING[model_type](**cleaned)
     return config
+
+
+def _clean_internlm3(values: dict[str, Any]) -> dict[str, Any]:
+    """The keys that Llama has under other names."""
+    others, queries = (
+        bool(values.get(old, values.get(new, False)))
+        for old, new in (("bias", "mlp_bias"), ("qkv_bias", "attention_bias"))
+    )
+    if others != queries:
+        raise InputError(
+            f"llm_config: expected `bias` and `qkv_bias` of an InternLM3 alike, got {others} and {queries}; "
+            "Llama has one for all projections"
+        )
+    return {"architectures": ["LlamaForCausalLM"], "attention_bias": others, "mlp_bias": others}
