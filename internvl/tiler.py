@@ -20,6 +20,7 @@ from internvl.conversation import Picture
 from internvl.errors import InputError, MissingError
 from internvl.normalization import NORMALIZATIONS
 
+
 def open_picture(picture: Picture, *, refuse_truncated: bool = False) -> Image.Image:
     """Decode a picture to RGB; one that is decoded already is only converted.
 
