@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from internvl import probe
 from internvl.model import InternVisionModel, load_model
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.projector import build_projector, pixel_shuffle
@@ -23,7 +24,6 @@ from internvl.model.tensors import TensorSource
 from internvl.parts import open_language, open_projector, open_vision
 from internvl.probe import (
     NUM_POSITIONS,
-    PROBES,
     Answer,
     Answers,
     forget_generation,
@@ -120,12 +120,12 @@ def _see_all(see: Callable[[Tensor], Tensor], joined: Path, precision: Precision
     processor = InternVLProcessor.from_pretrained(joined)
     answers = []
     with torch.inference_mode(), full_precision():
-        for probe in PROBES:
-            if probe.sizes:
-                row = processor(probe.ask(processor.tiler.image_size))
+        for each in probe.PROBES:
+            if each.sizes:
+                row = processor(each.ask(processor.tiler.image_size))
                 pixels = normalize(row["pixel_values"], processor.tiler.normalization)
                 tokens = see(pixels.to(precision.device)).flatten(0, 1).float().cpu()
-                answers.append(Answer(probe.name, (), pixels, tokens, (), "", ()))
+                answers.append(Answer(each.name, (), pixels, tokens, (), "", ()))
     return tuple(answers)
 
 
@@ -148,10 +148,10 @@ def _write_all(model: Any, tokenizer: Any, num_shared: int, precision: Precision
     none = torch.empty((0, 3, 1, 1))
     answers = []
     with torch.inference_mode(), full_precision():
-        for probe in PROBES:
-            if probe.sizes:
+        for each in probe.PROBES:
+            if each.sizes:
                 continue
-            ids: Sequence[int] = tokenizer(probe.question)["input_ids"]
+            ids: Sequence[int] = tokenizer(each.question)["input_ids"]
             row = torch.tensor([ids], device=precision.device)
             values = model(input_ids=row, use_cache=False).logits[0, -NUM_POSITIONS:, :num_shared].float().cpu()
             rows = model.get_output_embeddings().weight.shape[0]
@@ -160,7 +160,7 @@ def _write_all(model: Any, tokenizer: Any, num_shared: int, precision: Precision
             output.logits = [step[:, :num_shared] for step in output.logits]
             new_ids, margins = read_steps(output)
             text = str(tokenizer.decode(new_ids, skip_special_tokens=True))
-            answers.append(Answer(probe.name, tuple(ids), none, values, new_ids, text, margins))
+            answers.append(Answer(each.name, tuple(ids), none, values, new_ids, text, margins))
     return tuple(answers)
 
 
