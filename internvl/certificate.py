@@ -118,7 +118,9 @@ def _compare_folders(source: Path, output: Path, precision: Precision) -> dict[s
     written = _from_output(lambda: open_checkpoint(output)[1].dtypes)
     kept = _from_output(lambda: TensorFolder(output).shapes)
     rounds = any(written.get(name, dtype) != dtype for name, dtype in read.items())
-    left = _answer(source, precision, merge=merges, rounded=written if rounds or merges else None)
+    # Merged layers keep their type before they get the written one.
+    rounded = ([read] if merges else []) + ([written] if rounds or merges else [])
+    left = _answer(source, precision, merge=merges, rounded=rounded)
     right = _from_output(lambda: _answer(output, precision, given=left))
     comparison = compare(left, right)
     rounding = None
@@ -158,14 +160,13 @@ def _answer(
     precision: Precision,
     *,
     merge: bool = False,
-    rounded: Dtypes | None = None,
+    rounded: Sequence[Dtypes] = (),
     given: Answers | None = None,
 ) -> Answers:
     """Answers of a folder, by an implementation that is as far from the conversion as there is."""
     shapes = TensorFolder(folder).shapes
     if is_native(shapes):
-        types = set((rounded or {}).values())
-        return answer_native(folder, precision, rounded=types.pop() if len(types) == 1 else None, given=given)
+        return answer_native(folder, precision, rounded=rounded, given=given)
     if is_wrapped(shapes):
         return answer_wrapped(folder, precision, merge=merge, rounded=rounded, given=given)
     return answer_ours(folder, precision, rounded=rounded, given=given)

@@ -19,7 +19,7 @@ from transformers import GenerationConfig
 from internvl.conversation import Conversation
 
 NUM_POSITIONS = 16
-"""Last positions of a prompt whose logits are compared."""
+"""Last positions of a prompt whose logits are compared; as many others lie all over it, most of them in pictures."""
 NUM_NEW = 16
 """Tokens that are generated."""
 
@@ -88,7 +88,7 @@ class Answer:
         name: of the probe.
         input_ids: of the prompt.
         pixel_values: of its pictures, as this side makes them, normalised, (tiles, 3, size, size).
-        values: logits at the last positions of the prompt, (positions, vocabulary); or what else is compared.
+        values: logits at some positions of the prompt, (positions, vocabulary); or what else is compared.
         new_ids, text: the greedy answer; its end does not stop it.
         margins: how far the best token of each step was ahead of the second.
     """
@@ -124,14 +124,14 @@ class Responder:
     Attributes:
         implementation: for reports.
         prepare: a probe as a prompt.
-        compute: logits at the last positions of a prompt, (positions, vocabulary).
+        compute: logits at positions of a prompt, (positions, vocabulary).
         generate: new ids only, and their logits; takes a prompt and arguments of transformers' `generate`.
         decode: ids as text.
     """
 
     implementation: str
     prepare: Callable[[Probe], Prompt]
-    compute: Callable[[Tensor, Tensor], Tensor]
+    compute: Callable[[Tensor, Tensor, Tensor], Tensor]
     generate: Callable[[Tensor, Tensor, Arguments], Any]
     decode: Callable[[Sequence[int]], str]
 
@@ -151,11 +151,17 @@ def ask_all(responder: Responder, dtype: torch.dtype, device: torch.device, give
             if given is not None and given.answers[number].pixel_values.shape == own.shape:
                 pixels = given.answers[number].pixel_values
             row, tiles = ids[None].to(device), pixels.to(device)
-            values = responder.compute(row, tiles).float().cpu()
+            values = responder.compute(row, tiles, choose_positions(len(ids)).to(device)).float().cpu()
             new_ids, margins = read_steps(responder.generate(row, tiles, greedy_arguments()))
             text = responder.decode(new_ids)
             answers.append(Answer(probe.name, tuple(ids.tolist()), own.float(), values, new_ids, text, margins))
     return Answers(responder.implementation, dtype, device.type, tuple(answers))
+
+
+def choose_positions(length: int) -> Tensor:
+    """Where in a prompt logits are compared: at its end, where the answer begins, and in even steps all over it."""
+    steps = torch.linspace(0, length - 1, NUM_POSITIONS).long()
+    return torch.cat([steps, torch.arange(max(0, length - NUM_POSITIONS), length)]).unique()
 
 
 def greedy_arguments(**further: Any) -> Arguments:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from torch import Tensor, nn
+from torch import nn
 
 from internvl.errors import InputError
 from internvl.folder import read_config
@@ -31,7 +31,7 @@ def answer_wrapped(
     precision: Precision,
     *,
     merge: bool = False,
-    rounded: Types | None = None,
+    rounded: Sequence[Types] = (),
     given: Answers | None = None,
 ) -> Answers:
     """Answers of a wrapped model.
@@ -40,7 +40,7 @@ def answer_wrapped(
         folder: as the published training scripts save it.
         precision: to compute in.
         merge: let peft merge the adapters first.
-        rounded: a type for every parameter after that, to which it is rounded.
+        rounded: types for the parameters after that, to which they are rounded, one after the other.
         given: as in `ask_all`.
     """
     model: Any = load_wrapped(folder, precision.dtype)
@@ -61,7 +61,6 @@ def load_wrapped(folder: Path, dtype: torch.dtype) -> InternVLChatModel:
     source = _without_prefix(drop_derived(TensorFolder(folder)))
     reading = {name: shape for name, shape in source.shapes.items() if name.endswith(_READING)}
     plain: TensorSource = Subset(source, source.shapes.keys() - reading.keys())
-    sharing: dict[str, str] = {}
     if is_internlm2(plain.shapes):
         heads = {
             "num_heads": config.llm_config.num_attention_heads,
@@ -78,9 +77,10 @@ def load_wrapped(folder: Path, dtype: torch.dtype) -> InternVLChatModel:
             rank = int(ranks[key])
             lora = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers, lora_dropout=0.0)
             setattr(model, part, get_peft_model(getattr(model, part), lora))
-    state = {name: plain.read(name).view(shape) for name, shape in plain.shapes.items()}
-    state |= {name: source.read(origin).view(reading[origin]) for name, origin in sharing.items()}
-    _fill(model, state, folder)
+    origins = {name: (plain, name) for name in plain.shapes} | {
+        name: (source, there) for name, there in sharing.items()
+    }
+    _fill(model, origins, folder)
     return model
 
 
@@ -105,17 +105,18 @@ def _without_prefix(source: TensorSource) -> TensorSource:
     return select(source, names)
 
 
-def _fill(model: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+def _fill(model: nn.Module, origins: Mapping[str, tuple[TensorSource, str]], folder: Path) -> None:
     """Copy every tensor to the parameter of its name; none is left over on either side."""
     parameters = {}
     for name, parameter in model.named_parameters():
         part, _, rest = name.partition(".")
         parameters[f"{part}.{rest.removeprefix(_PREFIX)}" if part in PARTS else name] = parameter
-    different = sorted(parameters.keys() ^ state.keys())
+    different = sorted(parameters.keys() ^ origins.keys())
     if different:
         raise InputError(
             f"checkpoint: expected exactly the tensors of a model with adapters in {folder}, got a difference in "
             f"{len(different)} ({', '.join(different[:3])}); config.json and the weights do not belong together"
         )
     for name, parameter in parameters.items():
-        parameter.data.copy_(state[name])
+        stored, there = origins[name]
+        parameter.data.copy_(stored.read(there).view(parameter.shape))

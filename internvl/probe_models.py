@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,7 +16,7 @@ from transformers import AutoProcessor, InternVLForConditionalGeneration
 from internvl.errors import InputError
 from internvl.model import InternVLChatModel, load_model
 from internvl.model.tensor_folder import TensorFolder
-from internvl.probe import NUM_POSITIONS, Answers, Arguments, Probe, Prompt, Responder, ask_all, forget_generation
+from internvl.probe import Answers, Arguments, Probe, Prompt, Responder, ask_all, forget_generation
 from internvl.processor import InternVLProcessor
 from internvl.tiler import normalize
 
@@ -47,21 +47,18 @@ def choose_precision(
         InputError: not even bfloat16 fits.
     """
     memory = free_memory()
-    sizes = [4, 2] if dtype is None else [dtype.itemsize]
-    if device is not None:
-        chosen = torch.device(device)
-    else:
-        needed = num_parameters * sizes[0] * 1.1 + _SPARE_BYTES
-        fits = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > needed
-        chosen = torch.device("cuda" if fits else "cpu")
     if dtype is None:
         dtype = torch.float32 if num_parameters * 4 * 2 <= memory else torch.bfloat16
-    if num_parameters * dtype.itemsize > memory:
+    size = num_parameters * dtype.itemsize
+    if size > memory:
         raise InputError(
-            f"certificate: expected {num_parameters * dtype.itemsize / 1e9:.0f} GB of free memory to load one side, "
-            f"got {memory / 1e9:.0f} GB; run it on a machine with more"
+            f"certificate: expected {size / 1e9:.0f} GB of free memory to load one side, got {memory / 1e9:.0f} GB; "
+            "run it on a machine with more"
         )
-    return Precision(dtype, chosen)
+    if device is None:
+        fits = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.1 * size + _SPARE_BYTES
+        device = "cuda" if fits else "cpu"
+    return Precision(dtype, torch.device(device))
 
 
 def free_memory() -> int:
@@ -78,14 +75,14 @@ def count_parameters(folder: Path) -> int:
 
 
 def answer_ours(
-    folder: Path, precision: Precision, *, rounded: Types | None = None, given: Answers | None = None
+    folder: Path, precision: Precision, *, rounded: Sequence[Types] = (), given: Answers | None = None
 ) -> Answers:
     """Answers of our model and our processor.
 
     Args:
         folder: in any layout that `internvl.model` reads.
         precision: to compute in.
-        rounded: a type for every parameter, to which it is rounded first.
+        rounded: types for the parameters, to which they are rounded first, one after the other.
         given: as in `ask_all`.
     """
     model = load_model(folder, dtype=precision.dtype)
@@ -105,9 +102,9 @@ def ask_ours(
         row = processor(probe.ask(processor.tiler.image_size))
         return row["input_ids"], normalize(row["pixel_values"], processor.tiler.normalization)
 
-    def compute(row: Tensor, tiles: Tensor) -> Tensor:
+    def compute(row: Tensor, tiles: Tensor, positions: Tensor) -> Tensor:
         logits: Tensor = model(row, tiles).logits
-        return logits[0, -NUM_POSITIONS:]
+        return logits[0, positions]
 
     def generate(row: Tensor, tiles: Tensor, arguments: Arguments) -> Any:
         return model.generate(row, tiles, **arguments)
@@ -120,7 +117,7 @@ def ask_ours(
 
 
 def answer_native(
-    folder: Path, precision: Precision, *, rounded: torch.dtype | None = None, given: Answers | None = None
+    folder: Path, precision: Precision, *, rounded: Sequence[Types] = (), given: Answers | None = None
 ) -> Answers:
     """Answers of transformers' own class: its reader, its chat template, its tiling, none of our code in between.
 
@@ -135,8 +132,10 @@ def answer_native(
     if wrong:
         named = "; ".join(f"{len(names)} {key} ({', '.join(map(str, names[:3]))})" for key, names in wrong.items())
         raise InputError(f"checkpoint: expected that transformers uses every tensor of {folder}, got {named}")
-    if rounded is not None:
-        round_parameters(model, {name: rounded for name, _ in model.named_parameters()})
+    for types in rounded:
+        # Its parameters have other names than ours; there is a type for all of them.
+        (dtype,) = set(types.values())
+        round_parameters(model, [{name: dtype for name, _ in model.named_parameters()}])
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     size = config["vision_config"]["image_size"]
@@ -145,16 +144,16 @@ def answer_native(
     model.to(precision.device).eval()
 
     def prepare(probe: Probe) -> Prompt:
-        pictures = probe.draw(tile)
-        content = [*({"type": "image"} for _ in pictures), {"type": "text", "text": probe.question}]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        row = processor(text=[text], images=pictures or None, return_tensors="pt")
+        pictures = [{"type": "image", "image": picture} for picture in probe.draw(tile)]
+        messages = [{"role": "user", "content": [*pictures, {"type": "text", "text": probe.question}]}]
+        row = processor.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
         return row["input_ids"][0], row["pixel_values"] if pictures else torch.empty((0, 3, tile, tile))
 
-    def compute(row: Tensor, tiles: Tensor) -> Tensor:
-        logits: Tensor = model(
-            input_ids=row, pixel_values=tiles if len(tiles) else None, logits_to_keep=NUM_POSITIONS
-        ).logits
+    def compute(row: Tensor, tiles: Tensor, positions: Tensor) -> Tensor:
+        pixels = tiles if len(tiles) else None
+        logits: Tensor = model(input_ids=row, pixel_values=pixels, logits_to_keep=positions).logits
         return logits[0]
 
     def generate(row: Tensor, tiles: Tensor, arguments: Arguments) -> Any:
@@ -171,9 +170,9 @@ def answer_native(
         release(model)
 
 
-def round_parameters(model: torch.nn.Module, types: Types | None) -> None:
-    """Round every parameter to a type without changing its own."""
-    if types is not None:
+def round_parameters(model: torch.nn.Module, rounded: Sequence[Types]) -> None:
+    """Round parameters without changing their own type."""
+    for types in rounded:
         for name, parameter in model.named_parameters():
             parameter.data.copy_(parameter.data.to(types.get(name, parameter.dtype)))
 

@@ -23,9 +23,9 @@ from internvl.model.tensor_folder import TensorFolder
 from internvl.model.tensors import TensorSource
 from internvl.parts import open_language, open_projector, open_vision
 from internvl.probe import (
-    NUM_POSITIONS,
     Answer,
     Answers,
+    choose_positions,
     forget_generation,
     full_precision,
     greedy_arguments,
@@ -153,14 +153,14 @@ def _write_all(model: Any, tokenizer: Any, num_shared: int, precision: Precision
                 continue
             ids: Sequence[int] = tokenizer(each.question)["input_ids"]
             row = torch.tensor([ids], device=precision.device)
-            values = model(input_ids=row, use_cache=False).logits[0, -NUM_POSITIONS:, :num_shared].float().cpu()
+            values = model(input_ids=row, use_cache=False).logits[0, choose_positions(len(ids)), :num_shared]
             rows = model.get_output_embeddings().weight.shape[0]
             arguments = greedy_arguments(suppress_tokens=list(range(num_shared, rows)) or None)
             output = model.generate(input_ids=row, attention_mask=torch.ones_like(row), **arguments)
             output.logits = [step[:, :num_shared] for step in output.logits]
             new_ids, margins = read_steps(output)
             text = str(tokenizer.decode(new_ids, skip_special_tokens=True))
-            answers.append(Answer(each.name, tuple(ids), none, values, new_ids, text, margins))
+            answers.append(Answer(each.name, tuple(ids), none, values.float().cpu(), new_ids, text, margins))
     return tuple(answers)
 
 

@@ -39,7 +39,7 @@ LIGHT = [
         f"internvl/{name}.py"
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "golden_option"),
-            *("video", "frames", "gif", "movie", "repetition", "shares", "workers"),
+            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "certificate_file"),
         )
     }
 ]

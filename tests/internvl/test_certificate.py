@@ -143,6 +143,14 @@ def test_changed_options_show(values, words, chat, copy):
         assert any(reason.startswith(word) for reason in reasons), reasons
 
 
+def test_a_coarse_type_still_tells_models_apart(chat, copy):
+    certificate = convert(chat, copy, dtype=torch.bfloat16, device="cpu")
+    assert certificate.holds
+    assert certificate.describe().endswith("(bfloat16 on cpu)")
+    change_weights(copy, swap_queries_and_keys)
+    assert convert(chat, copy, dtype=torch.bfloat16).reasons[0].startswith("other logits for 2 of 3")
+
+
 def test_a_cut_off_output_does_not_hold(chat, copy):
     (copy / WEIGHTS).write_bytes((copy / WEIGHTS).read_bytes()[:-100])
     (reason,) = convert(chat, copy).reasons
@@ -177,6 +185,10 @@ def test_merged_adapters_are_those_that_peft_merges(tmp_path):
     assert certificate.values["computed"]["source"] == "internvl.model, adapters merged by peft"
     assert certificate.values["steps"] == ["adapters merged"]
     assert certificate.values["rounding"]["max_logit_difference"] > 1e-3
+    # Written in a finer type, the layers still have the numbers that their own type has.
+    finer = convert(source, save_as(tmp_path / "finer", source, torch.float32))
+    assert finer.reasons == ()
+    assert finer.values["steps"] == ["adapters merged", "rounded from bfloat16 to float32"]
     # A part whose adapters are lost.
     state = load_file(source / WEIGHTS)
     long, name = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from internvl.probe import (
     PROBES,
     Responder,
     ask_all,
+    choose_positions,
     forget_generation,
     full_precision,
     greedy_arguments,
@@ -49,12 +51,20 @@ def test_a_picture_stands_in_front_of_its_question():
     assert [picture.size for picture in chat.images] == [(42, 42), (34, 34)]
 
 
+def test_positions_are_all_over_a_prompt_and_at_its_end():
+    assert choose_positions(20).tolist() == list(range(20))
+    positions = choose_positions(1000).tolist()
+    assert positions[0] == 0
+    assert positions[-16:] == list(range(984, 1000))
+    assert max(later - before for before, later in itertools.pairwise(positions)) == 67
+
+
 def make_responder(size: int, seen: list[torch.Tensor], color: float = 0.5) -> Responder:
     """One that computes nothing: it counts the pixels it gets."""
 
-    def compute(row: torch.Tensor, tiles: torch.Tensor) -> torch.Tensor:
+    def compute(row: torch.Tensor, tiles: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         seen.append(tiles)
-        return torch.ones(2, 3)
+        return torch.ones(len(positions), 3)
 
     steps = tuple(torch.tensor([[0.0, 3.0, 1.0]]) for _ in range(NUM_NEW))
     output = SimpleNamespace(logits=steps, sequences=torch.ones(1, 4 + NUM_NEW, dtype=torch.long))

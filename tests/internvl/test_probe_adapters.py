@@ -38,7 +38,7 @@ def test_one_part_alone_and_rounded(tmp_path):
     wrap_checkpoint(tiny_checkpoint(tmp_path, "qwen2"), "language_model", dtype=torch.bfloat16)
     types = dict.fromkeys(load_plain_names(tmp_path), torch.bfloat16)
     read = answer_ours(tmp_path, HERE)
-    assert compare(answer_wrapped(tmp_path, HERE, merge=True, rounded=types), read).max_difference < 1e-5
+    assert compare(answer_wrapped(tmp_path, HERE, merge=True, rounded=[types]), read).max_difference < 1e-5
     # Merged in float32 it is another model.
     assert compare(answer_wrapped(tmp_path, HERE, merge=True), read).max_difference > 1e-3
 

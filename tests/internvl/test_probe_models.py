@@ -80,9 +80,9 @@ def test_transformers_must_use_every_tensor(lost, native):
 
 def test_rounding_by_itself_is_what_another_type_does(chat, native, expected):
     types = {name: torch.bfloat16 for name, _ in load_model(chat).named_parameters()}
-    rounded = answer_ours(chat, HERE, rounded=types)
+    rounded = answer_ours(chat, HERE, rounded=[types])
     assert compare(expected, rounded).max_difference > 1e-3
-    assert compare(rounded, answer_native(native, HERE, rounded=torch.bfloat16, given=rounded)).reasons == ()
+    assert compare(rounded, answer_native(native, HERE, rounded=[types], given=rounded)).reasons == ()
     state = {name: tensor.bfloat16() for name, tensor in load_file(native / WEIGHTS).items()}
     save_file(state, native / WEIGHTS, metadata={"format": "pt"})
     assert compare(rounded, answer_native(native, HERE, given=rounded)).reasons == ()
@@ -91,7 +91,7 @@ def test_rounding_by_itself_is_what_another_type_does(chat, native, expected):
 def test_parameters_keep_their_type_and_those_without_one_their_numbers():
     layer = torch.nn.Linear(8, 8)
     before = {name: parameter.data.clone() for name, parameter in layer.named_parameters()}
-    round_parameters(layer, {"weight": torch.bfloat16})
+    round_parameters(layer, [{"weight": torch.bfloat16}, {"weight": torch.float32}])
     assert layer.weight.dtype == torch.float32
     assert torch.equal(layer.weight.data, before["weight"].bfloat16().float())
     assert not torch.equal(layer.weight.data, before["weight"])
