@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,6 +67,7 @@ def certify(
     output: Path,
     options: Mapping[str, Any] | None = None,
     steps: Sequence[str] = (),
+    known: Mapping[str, str] | None = None,
     dtype: torch.dtype | None = None,
     device: str | None = None,
 ) -> Certificate:
@@ -78,6 +79,7 @@ def certify(
         output: the written folder.
         options: of what was done.
         steps: what was done to the tensors, in plain words; by default what the layouts of both folders tell.
+        known: why "prompts" or "pixels" cannot be the same, where that is so; it is written down and not judged.
         dtype, device: to compute in; by default as good and as fast as memory permits.
 
     Raises:
@@ -92,11 +94,12 @@ def certify(
         if isinstance(source, Mapping):
             findings = _compare_parts(paths, output, precision)
         else:
-            findings = _compare_folders(source, output, precision)
+            findings = _compare_folders(source, output, precision, tuple(known or {}))
         reasons += findings.pop("reasons")
         values |= findings
     except _OutputError as error:
-        reasons.append(f"the written folder cannot be loaded: {error}")
+        reasons.append(f"the written folder cannot be used: {error}")
+    values["known_differences"] = dict(known or {})
     if steps:
         values["steps"] = list(steps)
     values["versions"] = {"internvl": internvl.__version__} | {name: version(name) for name in _PACKAGES}
@@ -110,7 +113,7 @@ def certify(
     return Certificate(not reasons, tuple(reasons), values)
 
 
-def _compare_folders(source: Path, output: Path, precision: Precision) -> dict[str, Any]:
+def _compare_folders(source: Path, output: Path, precision: Precision, known: Collection[str]) -> dict[str, Any]:
     """One checkpoint that became another."""
     stored = TensorFolder(source).shapes
     read = open_checkpoint(source)[1].dtypes
@@ -122,7 +125,7 @@ def _compare_folders(source: Path, output: Path, precision: Precision) -> dict[s
     rounded = ([read] if merges else []) + ([written] if rounds or merges else [])
     left = _answer(source, precision, merge=merges, rounded=rounded)
     right = _from_output(lambda: _answer(output, precision, given=left))
-    comparison = compare(left, right)
+    comparison = compare(left, right, known)
     rounding = None
     if rounds or merges:
         rounding = _describe_rounding(compare(_answer(source, precision, given=left), left), merges)

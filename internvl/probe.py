@@ -86,7 +86,7 @@ class Answer:
 
     Attributes:
         name: of the probe.
-        input_ids: of the prompt.
+        input_ids: of the prompt, as this side makes it.
         pixel_values: of its pictures, as this side makes them, normalised, (tiles, 3, size, size).
         values: logits at some positions of the prompt, (positions, vocabulary); or what else is compared.
         new_ids, text: the greedy answer; its end does not stop it.
@@ -140,21 +140,24 @@ def ask_all(responder: Responder, dtype: torch.dtype, device: torch.device, give
     """Answer all probes, one by one.
 
     Args:
-        given: compute from its pixels where they have the same shape. Resampling differs between libraries by a byte
-            here and there; the pixels are compared by themselves, and the weights on equal ones.
+        given: compute from its ids and pixels. What each side makes of a question is compared by itself, and the
+            weights on equal prompts: resampling differs between libraries by a byte here and there, and a folder of
+            transformers may have a chat template of its own.
     """
     answers = []
     with torch.inference_mode(), full_precision():
         for number, probe in enumerate(PROBES):
             ids, own = responder.prepare(probe)
-            pixels = own
-            if given is not None and given.answers[number].pixel_values.shape == own.shape:
+            own = own.float()
+            used, pixels = ids, own
+            if given is not None:
+                used = torch.tensor(given.answers[number].input_ids)
                 pixels = given.answers[number].pixel_values
-            row, tiles = ids[None].to(device), pixels.to(device)
-            values = responder.compute(row, tiles, choose_positions(len(ids)).to(device)).float().cpu()
+            row, tiles = used[None].to(device), pixels.to(device)
+            values = responder.compute(row, tiles, choose_positions(len(used)).to(device)).float().cpu()
             new_ids, margins = read_steps(responder.generate(row, tiles, greedy_arguments()))
             text = responder.decode(new_ids)
-            answers.append(Answer(probe.name, tuple(ids.tolist()), own.float(), values, new_ids, text, margins))
+            answers.append(Answer(probe.name, tuple(ids.tolist()), own, values, new_ids, text, margins))
     return Answers(responder.implementation, dtype, device.type, tuple(answers))
 
 

@@ -129,8 +129,8 @@ def test_changed_weights_show(change, words, chat, copy):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"ps_version": "v1"}, ["other logits for 2 of 3"]),
-        ({"system_message": "Be brief."}, ["other ids in the prompts for 3 of 3", "other logits for 3 of 3"]),
+        ({"ps_version": "v1"}, ["other logits for 2 of 3", "other greedy texts for 2 of 3"]),
+        ({"system_message": "Be brief."}, ["other ids in the prompts for 3 of 3"]),
         ({"use_thumbnail": False}, ["other ids in the prompts for 2 of 3", "other pixels for 2 of 3"]),
         ({"normalize_type": "clip"}, ["other pixels for 2 of 3"]),
     ],
@@ -139,8 +139,20 @@ def test_changed_weights_show(change, words, chat, copy):
 def test_changed_options_show(values, words, chat, copy):
     change_config(copy, **values)
     reasons = convert(chat, copy).reasons
-    for word in words:
-        assert any(reason.startswith(word) for reason in reasons), reasons
+    assert len(reasons) == len(words)
+    assert all(reason.startswith(word) for reason, word in zip(reasons, words, strict=True)), reasons
+
+
+def test_known_differences_are_told_and_not_judged(chat, copy):
+    change_config(copy, use_thumbnail=False, system_message="Be brief.")
+    known = {"prompts": "it has no thumbnails", "pixels": "it has no thumbnails"}
+    certificate = convert(chat, copy, known=known)
+    assert certificate.reasons == ()
+    assert certificate.values["known_differences"] == known
+    assert certificate.values["probe"]["same_prompts"] == "0/3"
+    # The weights are judged all the same.
+    change_weights(copy, swap_queries_and_keys)
+    assert convert(chat, copy, known=known).reasons[0].startswith("other logits for 2 of 3")
 
 
 def test_a_coarse_type_still_tells_models_apart(chat, copy):
@@ -154,7 +166,7 @@ def test_a_coarse_type_still_tells_models_apart(chat, copy):
 def test_a_cut_off_output_does_not_hold(chat, copy):
     (copy / WEIGHTS).write_bytes((copy / WEIGHTS).read_bytes()[:-100])
     (reason,) = convert(chat, copy).reasons
-    assert reason.startswith("the written folder cannot be loaded: ")
+    assert reason.startswith("the written folder cannot be used: ")
     assert not check_certificate(copy).holds
 
 

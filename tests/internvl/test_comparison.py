@@ -51,6 +51,14 @@ def test_what_differs_is_said(changes, words):
     assert reason.startswith(words)
 
 
+def test_known_differences_are_measured_and_no_reason():
+    changed = make(input_ids=(9,), pixel_values=torch.zeros(3, 3, 4, 4), new_ids=(1, 1))
+    assert len(compare(make(), changed).reasons) == 3
+    comparison = compare(make(), changed, ("prompts", "pixels"))
+    assert comparison.reasons == ("other greedy texts for 1 of 2 probes (picture)",)
+    assert (comparison.same_prompts, comparison.max_pixel_difference) == ("1/2", None)
+
+
 def test_rounding_is_no_difference():
     changed = {"values": shift(LOGITS, 0.0009), "pixel_values": torch.full((2, 3, 4, 4), 0.03)}
     comparison = compare(make(), make(**changed))

@@ -59,35 +59,37 @@ def test_positions_are_all_over_a_prompt_and_at_its_end():
     assert max(later - before for before, later in itertools.pairwise(positions)) == 67
 
 
-def make_responder(size: int, seen: list[torch.Tensor], color: float = 0.5) -> Responder:
-    """One that computes nothing: it counts the pixels it gets."""
+def make_responder(length: int, color: float, seen: list[tuple[list[int], float]]) -> Responder:
+    """One that computes nothing: it notes what it gets."""
 
     def compute(row: torch.Tensor, tiles: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        seen.append(tiles)
+        seen.append((row[0].tolist(), float(tiles.mean())))
         return torch.ones(len(positions), 3)
 
     steps = tuple(torch.tensor([[0.0, 3.0, 1.0]]) for _ in range(NUM_NEW))
     output = SimpleNamespace(logits=steps, sequences=torch.ones(1, 4 + NUM_NEW, dtype=torch.long))
     return Responder(
         "nobody",
-        lambda probe: (torch.arange(4), torch.full((len(probe.sizes), 3, size, size), color)),
+        lambda probe: (torch.arange(length), torch.full((len(probe.sizes), 3, 4, 4), color)),
         compute,
         lambda row, tiles, arguments: output,
         lambda ids: f"{len(ids)} tokens",
     )
 
 
-def test_the_second_side_computes_from_the_pixels_of_the_first():
-    device, seen = torch.device("cpu"), list[torch.Tensor]()
-    first = ask_all(make_responder(4, [], 7.0), torch.float32, device)
-    second = ask_all(make_responder(4, seen), torch.float32, device, first)
-    assert seen[0].unique().tolist() == [7]
+def test_the_second_side_computes_from_the_prompts_of_the_first():
+    device, seen = torch.device("cpu"), list[tuple[list[int], float]]()
+    first = ask_all(make_responder(4, 7.0, seen), torch.float32, device)
+    assert seen[0] == ([0, 1, 2, 3], 7.0)
+    second = ask_all(make_responder(5, 0.5, seen), torch.float32, device, first)
+    assert seen[len(PROBES)] == ([0, 1, 2, 3], 7.0)
+    # What it makes of the question itself is there to be compared.
+    assert second.answers[0].input_ids == (0, 1, 2, 3, 4)
     assert second.answers[0].pixel_values.unique().tolist() == [0.5]
-    other = ask_all(make_responder(5, seen), torch.float32, device, first)
-    assert seen[len(PROBES)].unique().tolist() == [0.5]
-    assert [answer.name for answer in other.answers] == [probe.name for probe in PROBES]
-    assert other.answers[0].text == f"{NUM_NEW} tokens"
-    assert other.answers[0].margins == (2.0,) * NUM_NEW
+    assert [answer.name for answer in second.answers] == [probe.name for probe in PROBES]
+    assert second.answers[0].values.shape == (4, 3)
+    assert second.answers[0].text == f"{NUM_NEW} tokens"
+    assert second.answers[0].margins == (2.0,) * NUM_NEW
 
 
 def test_new_tokens_are_the_last_ones():
