@@ -348,7 +348,7 @@ def _name_closest(differences: Mapping[Family, tuple[str, ...]], found: Mapping[
     parts = {"vision tower", "language model"}
     alike = {family: wrong for family, wrong in differences.items() if not parts & set(wrong)}
     if not alike:
-        return ""
+        return ", no published one has these parts"
     least = min(len(wrong) for wrong in alike.values())
     names = [family.name for family, wrong in alike.items() if len(wrong) == least]
     wrong = next(wrong for wrong in alike.values() if len(wrong) == least)

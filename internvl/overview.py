@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from internvl.errors import InputError, MissingError
-from internvl.family import FAMILIES, find_family, list_exports
-from internvl.folder import MODEL_TYPE, read_config, read_json, weight_files
+from internvl.family import find_family, list_exports
+from internvl.folder import MODEL_TYPE, check_folder, read_config, read_json, weight_files
 from internvl.inventory import (
     Accounts,
     Overview,
@@ -27,6 +27,7 @@ from internvl.inventory import (
     measure,
 )
 from internvl.native_config import is_native
+from internvl.tokens import IMAGE_CONTEXT
 
 VISION_TYPE = "intern_vit_6b"
 
@@ -105,7 +106,7 @@ def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
     usable = not look.problems
     return Overview(
         str(folder),
-        "chat checkpoint",
+        "chat checkpoint" if (folder / "config.json").is_file() else "weights without config.json",
         usable,
         facts,
         measure(folder),
@@ -128,20 +129,23 @@ def _open(look: _Look) -> None:
     from internvl.processor import InternVLProcessor
 
     folder, problems = look.folder, look.problems
-    look.values = attempt(problems, lambda: read_config(folder)) or {}
-    opened = attempt(problems, lambda: open_checkpoint(folder))
-    look.stored = attempt(problems, lambda: TensorFolder(folder))
+    is_whole = attempt(problems, lambda: check_folder(folder)) is not None
+    # What follows from a file that is missing is no other problem.
+    later = problems if is_whole else []
+    look.values = attempt(later, lambda: read_config(folder)) or {}
+    opened = attempt(later, lambda: open_checkpoint(folder))
+    look.stored = attempt(later, lambda: TensorFolder(folder))
     if opened is not None:
         look.config, look.source = opened
     elif look.values:
         look.config = attempt(problems, lambda: InternVLChatConfig.from_dict(look.values))
         if look.config is not None and look.stored is not None:
-            look.source = attempt(problems, lambda: open_weights(folder, look.config))
+            look.source = attempt(later, lambda: open_weights(folder, look.config))
     if look.source is not None and "language_model.lm_head.weight" in look.source.shapes:
         look.config.llm_config.tie_word_embeddings = False
     if look.config is not None:
         look.model = attempt(problems, lambda: make_empty(look.config))
-        look.processor = attempt(problems, lambda: InternVLProcessor.from_pretrained(folder))
+        look.processor = attempt(later, lambda: InternVLProcessor.from_pretrained(folder))
 
 
 def _drop_derived(source: Any) -> Any:
@@ -260,22 +264,25 @@ def _describe_tiling(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _describe_tokenizer(look: _Look) -> dict[str, str]:
-    if look.processor is None:
+    from internvl.processor import read_tokenizer
+
+    tokenizer = look.processor.tokenizer if look.processor else attempt([], lambda: read_tokenizer(look.folder))
+    if tokenizer is None:
         files = sorted(path.name for path in look.folder.glob("*token*"))
-        return {"tokenizer": f"not usable; files: {', '.join(files) or 'none'}"}
-    tokenizer = look.processor.tokenizer
-    highest = max(tokenizer.get_vocab().values())
-    rows = look.config.llm_config.vocab_size
-    if highest >= rows:
-        look.remarks.append(
-            f"tokenizer: its highest id is {highest:,}, the word matrices have {rows:,} rows; a text with such a token "
-            "cannot be computed"
-        )
-    fits = f"fits the {rows:,} rows" if highest < rows else f"does not fit the {rows:,} rows"
-    return {
-        "tokenizer": f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens up to id {highest:,}, {fits}; "
-        f"<IMG_CONTEXT> is {look.processor.context_id}"
-    }
+        return {"tokenizer": f"cannot be read; files: {', '.join(files) or 'none'}"}
+    vocabulary = tokenizer.get_vocab()
+    highest = max(vocabulary.values())
+    words = [f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens up to id {highest:,}"]
+    if look.config is not None:
+        rows = look.config.llm_config.vocab_size
+        words.append(f"{'fits' if highest < rows else 'does not fit'} the {rows:,} rows of the word matrices")
+        if highest >= rows:
+            look.remarks.append(
+                f"tokenizer: its highest id is {highest:,}, the word matrices have {rows:,} rows; a text with such a "
+                "token cannot be computed"
+            )
+    words.append(f"{IMAGE_CONTEXT} is {vocabulary.get(IMAGE_CONTEXT, 'not among them')}")
+    return {"tokenizer": "; ".join(words)}
 
 
 def _describe_certificate(folder: Path) -> str:
@@ -315,6 +322,3 @@ def _list_uses(look: _Look, native: bool) -> tuple[tuple[str, str], ...]:
         ("convert", f"python -m internvl convert {folder} --to <layout> --output <new folder>"),
         ("", f"layouts: {', '.join(targets)}; vision and projector for the parts"),
     )
-
-
-assert FAMILIES
