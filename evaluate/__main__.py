@@ -38,7 +38,9 @@ def build_parser() -> Parser:
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         allow_abbrev=False,
     )
-    parser.add_argument("model", nargs="?", help="checkpoint folder, or adapter:argument (fake:yes)")
+    parser.add_argument(
+        "model", nargs="?", help="checkpoint folder, hub:owner/name[@revision], or adapter:argument (fake:yes)"
+    )
     parser.add_argument("benchmarks", nargs="?", help="names or groups, separated by commas, or all")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
     parser.add_argument(

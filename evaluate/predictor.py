@@ -1,4 +1,4 @@
-"""What a predictor is, and how one is found: a checkpoint folder, or `adapter:argument` for a file in `predictors/`."""
+"""What a predictor is, and how one is found: a checkpoint, or `adapter:argument` for a file in `predictors/`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+from internvl.hub import split_name
 
 
 class Predictor(Protocol):
@@ -59,11 +60,12 @@ def _find(spec: str) -> tuple[ModuleType, str]:
     folder = Path(__file__).parent / "predictors"
     known = sorted(file.stem for file in folder.glob("[a-z]*.py"))
     name, colon, argument = spec.partition(":")
-    if not colon or Path(spec).exists():
+    if not colon or Path(spec).exists() or split_name(spec):
         name, argument = "internvl", spec
     if name not in known:
         close = difflib.get_close_matches(name, known, n=2) or known
         raise InputError(
-            f"model: expected a checkpoint folder or adapter:argument, got {spec!r}; adapters are {', '.join(close)}"
+            f"model: expected a checkpoint folder, hub:owner/name or adapter:argument, got {spec!r}; adapters are "
+            f"{', '.join(close)}"
         )
     return importlib.import_module(f"evaluate.predictors.{name}"), argument

@@ -10,6 +10,15 @@ from pathlib import Path
 
 from internvl.errors import InputError
 
+TARGETS = {
+    "internvl": "the layout of OpenGVLab",
+    "hf": "the layout of transformers' own class",
+    "internlm2": "the layout of OpenGVLab with an InternLM2, for a Llama that can be one",
+    "vision": "the vision tower alone",
+    "projector": "the projector alone, a .pth file",
+}
+"""What `convert` writes."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
@@ -25,15 +34,18 @@ def build_parser() -> argparse.ArgumentParser:
     quickstart.add_argument("--seed", type=int, default=0, help="of pictures, questions and weights (default 0)")
     _add_assemble(commands.add_parser("assemble", help="join a vision tower and a language model to a chat model"))
     inspect = commands.add_parser("inspect", help="say what a checkpoint, or a part of one, is and whether it is whole")
-    inspect.add_argument("path", help="folder of a checkpoint, of a part or of a run; or a file of a projector")
+    inspect.add_argument(
+        "path", help="folder of a checkpoint, a part or a run, or hub:owner/name; or a projector's file"
+    )
     inspect.add_argument("--json", action="store_true", help="for programs")
+    _add_convert(commands.add_parser("convert", help="write a chat model in another layout, or a part of it"))
     return parser
 
 
 def _add_assemble(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--vision-path", type=Path, required=True, help="folder of an InternViT")
+    parser.add_argument("--vision-path", type=Path, required=True, help="folder of an InternViT, or hub:owner/name")
     parser.add_argument("--mlp-path", type=Path, help="file of a projector (default a new one)")
-    parser.add_argument("--llm-path", type=Path, required=True, help="folder of a language model with its tokenizer")
+    parser.add_argument("--llm-path", type=Path, required=True, help="folder of a language model, or hub:owner/name")
     parser.add_argument("--output", type=Path, required=True, help="folder of the chat model")
     parser.add_argument("--force-image-size", type=_count, help="side of a tile (default the vision tower's)")
     parser.add_argument("--down-sample-ratio", type=float, default=0.5, help="of the pixel shuffle (default 0.5)")
@@ -47,6 +59,35 @@ def _add_assemble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pad2square", action="store_true", help="pad pictures to squares")
     parser.add_argument("--normalize-type", default="imagenet", help="of the pixels (default imagenet)")
     parser.add_argument("--seed", type=int, default=0, help="of new weights (default 0)")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", help="folder of a chat model in any layout, or hub:owner/name")
+    parser.add_argument("--to", required=True, choices=list(TARGETS), help="; ".join(map(": ".join, TARGETS.items())))
+    parser.add_argument("--output", type=Path, required=True, help="a new folder; for a projector a new .pth file")
+    parser.add_argument("--llm-path", help="language model that replaces the present one: a folder or hub:owner/name")
+    parser.add_argument("--force-image-size", type=_count, help="side of a tile, in place of the present one")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16", "float16"], help="of the weights (default as stored)"
+    )
+    parser.add_argument("--max-shard-size", type=_size, default="5GB", help="of a file of weights (default 5GB)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of new rows of word embeddings with --llm-path (default 0)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is at --output")
+
+
+def _size(word: str) -> int:
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    number = word.rstrip("BKMGbkmg ")
+    unit = word[len(number) :].strip().upper()
+    try:
+        size = int(float(number) * units[unit])
+        if size < 1:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"expected a size such as 5GB, got {word}; give one") from None
+    return size
 
 
 def _count(word: str) -> int:
@@ -100,13 +141,40 @@ def inspect(path: str, as_json: bool) -> int:
     """Print a page about a checkpoint; 1 where it will not load."""
     from transformers.utils import logging
 
+    from internvl.hub import find_folder
     from internvl.overview import make_overview
     from internvl.page import render, to_json
 
     logging.set_verbosity_error()  # the page says what there is to say
-    overview = make_overview(path)
+    overview = make_overview(find_folder(path))
     print((to_json if as_json else render)(overview), end="")
     return 0 if overview.is_usable else 1
+
+
+def convert_checkpoint(options: argparse.Namespace) -> None:
+    """Write a checkpoint in another layout."""
+    import torch
+
+    from internvl.convert import Conversion, convert
+    from internvl.hub import find_folder
+
+    conversion = Conversion(
+        find_folder(options.checkpoint),
+        options.to,
+        llm_path=options.llm_path and find_folder(options.llm_path),
+        force_image_size=options.force_image_size,
+        dtype=getattr(torch, options.dtype) if options.dtype else None,
+        seed=options.seed,
+    )
+    progress = _count_up("tensors")
+    convert(
+        conversion,
+        options.output,
+        overwrite=options.overwrite,
+        max_bytes=options.max_shard_size,
+        progress=progress,
+    )
+    print(f"{options.output}: {TARGETS[options.to]}")
 
 
 def main(arguments: list[str]) -> int:
@@ -117,6 +185,8 @@ def main(arguments: list[str]) -> int:
             return inspect(options.path, options.json)
         if options.command == "assemble":
             join_parts(options)
+        elif options.command == "convert":
+            convert_checkpoint(options)
         else:
             make_quickstart(options.data, options.model, options.num_train, options.num_held_out, options.seed)
     except InputError as error:

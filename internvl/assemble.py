@@ -15,11 +15,12 @@ from torch import Tensor
 from internvl.errors import InputError, MissingError
 from internvl.folder import check_folder
 from internvl.growth import add_special_tokens, grow_input, grow_output, resize_positions
+from internvl.hub import find_folder
 from internvl.model import InternVLChatConfig, InternVLChatModel
-from internvl.model.checkpoint import check_names, make_empty
-from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
-from internvl.model.tensor_folder import TensorFolder
-from internvl.model.tensors import TensorSource
+from internvl.model.checkpoint import check_names, make_empty, save_config, write_tensors
+from internvl.model.layout import as_stored
+from internvl.model.shards import MAX_BYTES, replace_folder
+from internvl.model.tensors import Made, MadeTensors, Overlay, TensorDict, TensorSource, put_together
 from internvl.parts import make_projector, open_language, open_projector, open_vision
 from internvl.processor import InternVLProcessor, read_tokenizer
 from internvl.template import ChatTemplate, find_template
@@ -29,8 +30,6 @@ from internvl.tokens import IMAGE_CONTEXT
 RECORD = "assembled.json"
 """What a folder was assembled from; the same again is not written again."""
 _POSITIONS = "vision_model.embeddings.position_embedding"
-
-Read = Callable[[], Tensor]
 
 
 def assemble(
@@ -53,8 +52,8 @@ def assemble(
 
     Args:
         output: a new folder, or one that was assembled before: it is kept if the same is asked for, else replaced.
-        vision_path: folder of an InternViT.
-        llm_path: folder of a language model with its tokenizer.
+        vision_path: folder of an InternViT, or its name on the hub.
+        llm_path: folder of a language model with its tokenizer, or its name on the hub.
         mlp_path: file with the tensors of a projector; by default it is a new one.
         force_image_size: side of a tile; by default the vision tower's.
         down_sample_ratio: of the pixel shuffle.
@@ -78,12 +77,13 @@ def assemble(
         **_template_keys(find_template(template)),
         **keys,
     }
-    parts = {"vision_path": vision_path, "llm_path": llm_path} | ({"mlp_path": mlp_path} if mlp_path else {})
-    paths = {name: Path(path) for name, path in parts.items()}
+    paths = {"vision_path": find_folder(vision_path), "llm_path": find_folder(llm_path)}
+    if mlp_path:
+        paths["mlp_path"] = Path(mlp_path)
     record = _make_record(paths, chosen | {"seed": seed, "max_bytes": max_bytes})
     if _is_there(output, record):
         return output
-    _write(output, _join(paths, chosen, seed), record, max_bytes, progress)
+    _write(output, join(paths, chosen, seed), record, max_bytes, progress)
     return output
 
 
@@ -132,41 +132,40 @@ def _is_there(output: Path, record: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class Whole:
     """A checkpoint that is still to be written.
 
     Attributes:
         config, processor: all of it but the weights.
-        tensors: how each comes about, in the order of the files.
+        tensors: under the names of the model.
     """
 
     config: InternVLChatConfig
     processor: InternVLProcessor
-    tensors: Mapping[str, Read]
+    tensors: TensorSource
 
 
 def _write(
     output: Path,
-    whole: _Whole,
+    whole: Whole,
     record: Mapping[str, Any],
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     with replace_folder(output) as folder:
-        writer = ShardWriter(folder, max_bytes)
-        for number, (name, read) in enumerate(whole.tensors.items(), 1):
-            writer.add(name, read())
-            if progress is not None:
-                progress(number, len(whole.tensors))
-        writer.finish()
-        check_names(make_empty(deepcopy(whole.config)), TensorFolder(folder), output)
-        whole.config.save_pretrained(folder)
-        whole.processor.save_pretrained(folder)
+        write_tensors(folder, as_stored(whole.tensors), max_bytes=max_bytes, progress=progress)
+        save_config(folder, whole.config, whole.tensors.dtypes, whole.processor)
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _join(paths: Mapping[str, Path], keys: Mapping[str, Any], seed: int) -> _Whole:
-    """Open the parts; what can be wrong with them is found here, before anything is written."""
+def join(paths: Mapping[str, Path], keys: Mapping[str, Any], seed: int) -> Whole:
+    """Open the parts; what can be wrong with them is found here, before anything is written.
+
+    Args:
+        paths: as the options of `assemble`.
+        keys: of config.json.
+        seed: of what is new.
+    """
     (vision_config, vision), (llm_config, language) = (
         open_vision(paths["vision_path"]),
         open_language(paths["llm_path"]),
@@ -176,23 +175,40 @@ def _join(paths: Mapping[str, Path], keys: Mapping[str, Any], seed: int) -> _Who
     config = InternVLChatConfig(vision_config=vision_config, llm_config=llm_config, **values)
     _check_choices(config)
     model: Any = make_empty(config)
-    tensors = _list_tensors("vision_model", model.vision_model, vision, paths["vision_path"])
-    if size != vision_config.image_size:
-        stored = deepcopy(vision_config)
-        tensors[_POSITIONS] = _then(tensors[_POSITIONS], resize_positions, config=stored, size=size)
-        config.vision_config.image_size = size
-    tensors |= _list_tensors("language_model", model.language_model, language, paths["llm_path"])
-    processor = _add_tokens(config, model, tensors, read_tokenizer(paths["llm_path"]), seed)
-    vision_config.dtype = vision.read("embeddings.class_embedding", 0, 1).dtype
-    config.dtype = llm_config.dtype = language.read(_name_words(model.language_model)[0], 0, 1).dtype
+    check_names(model.vision_model, vision, paths["vision_path"])
+    check_names(model.language_model, language, paths["llm_path"])
+    stored = put_together({"vision_model": vision, "language_model": language})
+    made = resize_tiles(config, stored, size)
+    processor, grown = _add_tokens(config, model, stored, read_tokenizer(paths["llm_path"]), seed)
     config.tie_word_embeddings = llm_config.tie_word_embeddings
     if "mlp_path" in paths:
         between = f"{paths['vision_path']} to {paths['llm_path']}"
         projector = open_projector(paths["mlp_path"], model.mlp1, between)
     else:
         projector = make_projector(config, seed)
-    tensors |= {f"mlp1.{name}": tensor.detach for name, tensor in projector.items()}
-    return _Whole(config, processor, tensors)
+    tensors = Overlay(MadeTensors(made | grown), put_together({"": stored, "mlp1": TensorDict(projector)}))
+    check_names(make_empty(deepcopy(config)), tensors, paths["llm_path"])
+    return Whole(config, processor, tensors)
+
+
+def resize_tiles(config: InternVLChatConfig, source: TensorSource, size: int) -> dict[str, Made]:
+    """Position embeddings for tiles of another size, if it is another one.
+
+    Args:
+        config: is changed.
+        source: the tensors of the model.
+        size: side of a tile in pixels.
+    """
+    stored = deepcopy(config.vision_config)
+    config.force_image_size = config.vision_config.image_size = size
+    if size == stored.image_size:
+        return {}
+    shape = (1, 1 + (size // stored.patch_size) ** 2, stored.hidden_size)
+
+    def make() -> Tensor:
+        return resize_positions(source.read(_POSITIONS).view(source.shapes[_POSITIONS]), stored, size)
+
+    return {_POSITIONS: Made(shape, source.dtypes[_POSITIONS], make)}
 
 
 def _check_choices(config: InternVLChatConfig) -> None:
@@ -209,20 +225,6 @@ def _check_choices(config: InternVLChatConfig) -> None:
         )
 
 
-def _list_tensors(prefix: str, part: Any, source: TensorSource, folder: Path) -> dict[str, Read]:
-    """How the tensors of a part come about, in the order of the model."""
-    check_names(part, source, folder)
-    return {f"{prefix}.{name}": partial(_read_whole, source, name) for name, _ in part.named_parameters()}
-
-
-def _read_whole(source: TensorSource, name: str) -> Tensor:
-    return source.read(name).view(source.shapes[name])
-
-
-def _then(read: Read, change: Callable[..., Tensor], **arguments: Any) -> Read:
-    return lambda: change(read(), **arguments)
-
-
 def _name_words(language_model: Any) -> tuple[str, str]:
     """The names of the input embeddings and the output matrix; the same where they are tied."""
     names = {id(parameter): name for name, parameter in language_model.named_parameters()}
@@ -232,16 +234,23 @@ def _name_words(language_model: Any) -> tuple[str, str]:
 
 
 def _add_tokens(
-    config: InternVLChatConfig, model: Any, tensors: dict[str, Read], tokenizer: Any, seed: int
-) -> InternVLProcessor:
+    config: InternVLChatConfig, model: Any, source: TensorSource, tokenizer: Any, seed: int
+) -> tuple[InternVLProcessor, dict[str, Made]]:
     """Add the special tokens to the tokenizer, and let the word matrices follow."""
     growth = add_special_tokens(tokenizer, config.llm_config.vocab_size)
     words, answers = (f"language_model.{name}" for name in _name_words(model.language_model))
+    grown: dict[str, Made] = {}
+
+    def grow(name: str, change: Callable[[Tensor], Tensor]) -> None:
+        shape = source.shapes[name]
+        made = (growth.num_rows, *shape[1:])
+        grown[name] = Made(made, source.dtypes[name], lambda: change(source.read(name).view(shape)))
+
     if growth.num_new:
         if words != answers:
             std = config.llm_config.initializer_range
-            tensors[words] = _then(tensors[words], grow_input, growth=growth, std=std, seed=seed)
-        tensors[answers] = _then(tensors[answers], grow_output, growth=growth)
+            grow(words, partial(grow_input, growth=growth, std=std, seed=seed))
+        grow(answers, partial(grow_output, growth=growth))
     config.llm_config.vocab_size = growth.num_rows
     config.image_context_token_id = int(tokenizer.get_vocab()[IMAGE_CONTEXT])
     template = find_template(config.template or "").with_system(config.system_message)
@@ -251,4 +260,4 @@ def _add_tokens(
         max_tiles=config.max_dynamic_patch,
         normalization=config.normalize_type,
     )
-    return InternVLProcessor(tokenizer, template, tiler, tokens_per_tile=config.tokens_per_tile)
+    return InternVLProcessor(tokenizer, template, tiler, tokens_per_tile=config.tokens_per_tile), grown

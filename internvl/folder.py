@@ -25,8 +25,11 @@ def check_folder(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     if not folder.is_dir():
+        # In a folder that is there, it is a path with a mistake.
+        is_name = len(folder.parts) == 2 and not folder.is_absolute() and not folder.parent.is_dir()
         raise MissingError(
             f"checkpoint: expected a folder, got {folder}, which does not exist; check the path or train one first"
+            + (f"; if it is the name of one on the hub, give hub:{folder}" if is_name else "")
         )
     missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).is_file()]
     missing += _list_missing(folder)

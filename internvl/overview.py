@@ -114,7 +114,7 @@ def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
         _count(look),
         accounts,
         list_unused(folder, _list_weights(folder)),
-        _list_uses(look, native) if usable else (),
+        _list_uses(look) if usable else (),
         tuple(look.problems),
         (*look.remarks, *_remark(look, accounts)),
     )
@@ -130,22 +130,23 @@ def _open(look: _Look) -> None:
 
     folder, problems = look.folder, look.problems
     is_whole = attempt(problems, lambda: check_folder(folder)) is not None
-    # What follows from a file that is missing is no other problem.
-    later = problems if is_whole else []
-    look.values = attempt(later, lambda: read_config(folder)) or {}
-    opened = attempt(later, lambda: open_checkpoint(folder))
-    look.stored = attempt(later, lambda: TensorFolder(folder))
+    # What follows from a missing file is no other problem.
+    later = {name: problems if (folder / name).is_file() else [] for name in ("config.json", "tokenizer_config.json")}
+    weights = problems if all((folder / name).is_file() for name in _list_weights(folder)) else []
+    look.values = attempt(later["config.json"], lambda: read_config(folder)) or {}
+    opened = attempt(problems if is_whole else [], lambda: open_checkpoint(folder))
+    look.stored = attempt(weights, lambda: TensorFolder(folder))
     if opened is not None:
         look.config, look.source = opened
     elif look.values:
         look.config = attempt(problems, lambda: InternVLChatConfig.from_dict(look.values))
         if look.config is not None and look.stored is not None:
-            look.source = attempt(later, lambda: open_weights(folder, look.config))
+            look.source = attempt(weights, lambda: open_weights(folder, look.config))
     if look.source is not None and "language_model.lm_head.weight" in look.source.shapes:
         look.config.llm_config.tie_word_embeddings = False
     if look.config is not None:
         look.model = attempt(problems, lambda: make_empty(look.config))
-        look.processor = attempt(later, lambda: InternVLProcessor.from_pretrained(folder))
+        look.processor = attempt(later["tokenizer_config.json"], lambda: InternVLProcessor.from_pretrained(folder))
 
 
 def _drop_derived(source: Any) -> Any:
@@ -308,17 +309,26 @@ def _remark(look: _Look, accounts: Accounts | None) -> list[str]:
     return remarks
 
 
-def _list_uses(look: _Look, native: bool) -> tuple[tuple[str, str], ...]:
+def _list_uses(look: _Look) -> tuple[tuple[str, str], ...]:
     from internvl.model.adapters import is_wrapped
 
     folder = shlex.quote(str(look.folder))
-    architecture = (look.values["llm_config"].get("architectures") or [""])[0]
-    targets = list_exports(architecture, look.config.ps_version)
     merged = "; its adapters are merged while it is read" if is_wrapped(look.stored.shapes) else ""
     return (
         ("loads", f"every tensor is used and every parameter filled{merged}"),
         ("evaluate", f"sh evaluate.sh {folder} <benchmark>"),
         ("train", f"sh shell/finetune.sh <recipe> --model.pretrained {folder}"),
         ("convert", f"python -m internvl convert {folder} --to <layout> --output <new folder>"),
-        ("", f"layouts: {', '.join(targets)}; vision and projector for the parts"),
+        ("", f"layouts: {', '.join(_list_targets(look))}; its parts: vision, projector"),
     )
+
+
+def _list_targets(look: _Look) -> list[str]:
+    """The layouts that it can be converted to, by the rules of the conversion."""
+    from internvl.internlm2_config import to_internlm2_config
+
+    architecture = look.config.llm_config.architectures[0]
+    targets = list(list_exports(architecture, look.config.ps_version))
+    if "internlm2" in targets and attempt([], lambda: to_internlm2_config(look.config.llm_config.to_dict())) is None:
+        targets.remove("internlm2")
+    return targets

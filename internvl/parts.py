@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from internvl.errors import InputError, MissingError
+from internvl.folder import check_folder, weight_files
+from internvl.model.checkpoint import open_checkpoint
 from internvl.model.configuration import InternVisionConfig, InternVLChatConfig, language_config
 from internvl.model.layout import as_in_memory, drop_derived
 from internvl.model.projector import build_projector
@@ -22,8 +24,11 @@ from internvl.model.tensors import TensorSource, select
 
 
 def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
-    """An InternViT under the names of our vision tower, and its configuration."""
+    """An InternViT, by itself or in a chat checkpoint, under the names of our vision tower, and its configuration."""
     values = _read_config(folder, "vision_path")
+    if "vision_config" in values:
+        chat, tensors = open_checkpoint(check_folder(folder))
+        return chat.vision_config, _select_part(tensors, "vision_model.")
     kind = values.get("model_type")
     if kind != InternVisionConfig.model_type:
         raise InputError(
@@ -44,6 +49,7 @@ def open_language(folder: Path) -> tuple[Any, TensorSource]:
     if "lm_head.weight" in bare:
         # A stored head counts, whatever the configuration says about tying, as in published chat checkpoints.
         config.tie_word_embeddings = False
+    config.dtype = next(iter(source.dtypes.values()))
     return config, select(source, bare)
 
 
@@ -51,20 +57,32 @@ def open_projector(path: Path, wanted: nn.Module, between: str) -> dict[str, Ten
     """The tensors of a projector file, not yet read.
 
     Args:
-        path: what `torch.save` made of its state.
+        path: what `torch.save` made of its state, or a chat checkpoint.
         wanted: a projector of the right widths.
         between: what the widths come from, for the error.
     """
+    if path.is_dir():
+        _, tensors = open_checkpoint(check_folder(path))
+        part = _select_part(tensors, "mlp1.")
+        return _check_projector(
+            {n: part.read(n).view(shape) for n, shape in part.shapes.items()}, path, wanted, between
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         projector = {name.removeprefix("mlp1."): tensor for name, tensor in state.items()}
-        shapes = {name: tuple(tensor.shape) for name, tensor in projector.items()}
+        return _check_projector(projector, path, wanted, between)
+    except InputError:
+        raise
     except Exception as error:  # the unpickler raises whatever a file makes it raise
         reason = str(error).partition("\n")[0][:160]
         raise InputError(
             f"mlp_path: expected tensors by name, written by torch.save, in {path}, got {type(error).__name__}: "
             f"{reason}; copy the file again"
         ) from None
+
+
+def _check_projector(projector: dict[str, Tensor], path: Path, wanted: nn.Module, between: str) -> dict[str, Tensor]:
+    shapes = {name: tuple(tensor.shape) for name, tensor in projector.items()}
     expected = {name: tuple(parameter.shape) for name, parameter in wanted.named_parameters()}
     if shapes.keys() != expected.keys():
         raise InputError(
@@ -89,6 +107,10 @@ def make_projector(config: InternVLChatConfig, seed: int) -> dict[str, Tensor]:
     return dict(projector.to(config.llm_config.dtype).state_dict())
 
 
+def _select_part(source: TensorSource, prefix: str) -> TensorSource:
+    return select(source, {n.removeprefix(prefix): n for n in source.shapes if n.startswith(prefix)})
+
+
 def _make_config(make: Callable[[dict[str, Any]], Any], values: dict[str, Any], folder: Path, option: str) -> Any:
     try:
         return make(values)
@@ -105,10 +127,11 @@ def _make_config(make: Callable[[dict[str, Any]], Any], values: dict[str, Any], 
 def _read_config(folder: Path, option: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise MissingError(f"{option}: expected a folder, got {folder}, which is none; check the path")
-    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+    missing = [path.name for path in weight_files(folder) if not path.is_file()]
+    if missing:
         raise MissingError(
-            f"{option}: expected model.safetensors or shards with their index in {folder}, got neither; "
-            "load the model with transformers and save it again"
+            f"{option}: expected weights in {folder}, got no {', '.join(missing[:3])}; finish the download, or load "
+            "the model with transformers and save it again"
         )
     path = folder / "config.json"
     try:

@@ -21,6 +21,7 @@ from internvl.augment import make_augmented_tiles
 from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
 from internvl.folder import read_config
+from internvl.hub import find_folder
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler, open_picture
 from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
@@ -76,12 +77,12 @@ class InternVLProcessor:
         """Read tokenizer, template and tiling from a checkpoint folder.
 
         Args:
-            folder: a local folder with `config.json` and the tokenizer files.
+            folder: with `config.json` and the tokenizer files, or hub:owner/name[@revision].
             template: name of a chat template that replaces the checkpoint's; the same name keeps its system text.
             max_length: longest permitted row.
             tiling: fields of `ImageTiler` that replace the checkpoint's.
         """
-        folder = Path(folder)
+        folder = find_folder(folder)
         config = read_config(folder)
         tokenizer = read_tokenizer(folder)
         size = config.get("force_image_size") or config["vision_config"].get("image_size", 448)

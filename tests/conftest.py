@@ -14,6 +14,7 @@ import pytest
 
 from tests import golden_families as golden
 from tests.golden_families import GOLDEN_DIR
+from tests.tiny_hub import Hub, start_hub
 
 IMPLEMENTED = pytest.StashKey[frozenset[str]]()
 
@@ -91,6 +92,13 @@ def family(request: pytest.FixtureRequest, golden_dir: Path) -> Any:
 def implemented_families(pytestconfig: pytest.Config) -> frozenset[str]:
     """The families that at least one collected test compares with."""
     return pytestconfig.stash[IMPLEMENTED]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A model hub on this machine, and an empty cache."""
+    with start_hub(tmp_path / "cache", monkeypatch) as hub:
+        yield hub
 
 
 def _read_marker(marker: pytest.Mark) -> tuple[str, tuple[str, ...] | None]:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("internvl", "train", "evaluate")
 SOURCES = sorted(path.relative_to(ROOT) for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-HEAVY = ("torch", "torchmetrics", "lightning", "transformers", "av")
+HEAVY = ("torch", "torchmetrics", "lightning", "transformers", "huggingface_hub", "av")
 FORBIDDEN = {
     "internvl": ("train", "evaluate", "lightning", "torchmetrics"),
     "train": ("evaluate",),
@@ -38,7 +38,7 @@ LIGHT = [
     in {
         f"internvl/{name}.py"
         for name in (
-            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "golden_option"),
+            *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
             *("video", "frames", "gif", "movie", "repetition", "shares", "workers"),
         )
     }

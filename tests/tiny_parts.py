@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast, Qwen2Config
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from internvl.model import InternVisionConfig, InternVisionModel
 from internvl.model.projector import build_projector
@@ -18,6 +18,12 @@ from tests.internvl.model.test_internlm2 import to_internlm2
 VISION_WIDTH, LANGUAGE_WIDTH = 32, 48
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 WEIGHTS = "model.safetensors"
+# What a kind of language model needs beyond the sizes of all.
+_EXTRA: dict[str, dict[str, Any]] = {
+    "qwen3": {"head_dim": 8},
+    "qwen3_moe": {"head_dim": 8, "num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 20},
+    "phi3": {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+}
 
 
 def write_vision(folder: Path, *, prefix: str = "", dtype: torch.dtype = torch.float32, **changes: Any) -> Path:
@@ -65,10 +71,15 @@ def write_language(
     """A language model of transformers with its tokenizer; `padding` rows of its matrices are of no token."""
     size = write_tokenizer(folder, words, tokens) + padding
     sizes = {"hidden_size": LANGUAGE_WIDTH, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 2}
-    classes: dict[str, Any] = {"llama": LlamaConfig, "qwen2": Qwen2Config}
-    values = {"vocab_size": size, "intermediate_size": 64, "tie_word_embeddings": False, **sizes, **changes}
+    values = {
+        "vocab_size": size,
+        "intermediate_size": 64,
+        "tie_word_embeddings": False,
+        **sizes,
+        **_EXTRA.get(kind, {}),
+    }
     torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(classes[kind](**values))
+    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**(values | changes)))
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.data.normal_(std=0.2)

@@ -7,6 +7,7 @@ import time
 
 from internvl.errors import InputError
 from internvl.folder import check_folder
+from internvl.hub import split_name
 from train.arguments import parse
 from train.mixture import read_meta
 from train.processes import is_first
@@ -18,7 +19,7 @@ def main(arguments: list[str]) -> int:
     """Run one training; 2 is a mistake that the message explains, 75 a run that was stopped and can go on."""
     try:
         config = parse(arguments)
-        if config.model.pretrained:
+        if config.model.pretrained and split_name(config.model.pretrained) is None:
             check_folder(config.model.pretrained)
         read_meta(config.data.meta_path)
         from train.run import fit

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl.errors import InputError
+from internvl.hub import split_name
 from train.config import DataConfig, EvalConfig, FinetuneConfig, ModelConfig, OptimConfig
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def parse(arguments: Sequence[str]) -> FinetuneConfig:
 def _check_paths(config: FinetuneConfig) -> None:
     model = config.model
     parts = model.vision_path, model.llm_path
+    for named in (model.pretrained, *parts):
+        split_name(named or "")
     if model.pretrained and any((*parts, model.mlp_path)):
         raise InputError(
             "model.pretrained: expected either a checkpoint or its parts (vision_path, mlp_path, llm_path), got both; "

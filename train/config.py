@@ -16,10 +16,11 @@ class ModelConfig:
     """What is trained.
 
     Attributes:
-        pretrained: checkpoint folder to start from.
-        vision_path: in place of `pretrained`: the folder of a vision tower, joined with `llm_path`.
+        pretrained: checkpoint folder to start from, or hub:owner/name[@revision]; a run folder keeps the commit that
+            was fetched first.
+        vision_path: in place of `pretrained`: the folder or hub name of a vision tower, joined with `llm_path`.
         mlp_path: file of a projector for `vision_path` and `llm_path`; by default a new one.
-        llm_path: in place of `pretrained`: the folder of a language model, joined with `vision_path`.
+        llm_path: in place of `pretrained`: the folder or hub name of a language model, joined with `vision_path`.
         freeze_backbone: keep the vision tower as it is.
         freeze_mlp: keep the projector as it is.
         freeze_llm: keep the language model as it is.

@@ -44,10 +44,11 @@ def export_model(
     config = deepcopy(config)  # a run may go on with its own
     config.vision_config.drop_path_rate = 0.0
     with replace_folder(folder) as partial:
-        write_tensors(partial, as_stored(_Trained(base, state, options)), dtype)
+        trained = _Trained(base, state, options)
+        write_tensors(partial, as_stored(trained), dtype)
         for key, value in processor.list_options().items():
             setattr(config, key, value)  # it is to be used as it was trained
-        save_config(partial, config, dtype, processor)
+        save_config(partial, config, dict.fromkeys(trained.shapes, dtype), processor)
         for part in PARTS:
             _write_adapters(partial, part, state, options)
     return folder

@@ -1,7 +1,8 @@
-"""What a run begins with: a checkpoint folder, or one that is made from its parts."""
+"""What a run begins with: a checkpoint folder, one that is fetched, or one that is made from its parts."""
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from internvl.errors import InputError
 from internvl.folder import check_folder
+from internvl.hub import find_folder, pin_name, split_name
 from internvl.model import InternVLChatConfig
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.tensors import TensorSource
@@ -20,15 +22,17 @@ _SIZES = {"force_image_size": "image_size", "down_sample_ratio": "downsample_rat
 
 def prepare_weights(config: FinetuneConfig, *, is_first: bool) -> FinetuneConfig:
     """The options with a checkpoint folder to start from; the first process makes one from parts, the others wait."""
-    if config.model.pretrained:
-        check_folder(config.model.pretrained)
-        return config
-    folder = Path(config.output_dir) / "assembled"
+    model, run = config.model, Path(config.output_dir)
+    if model.pretrained:
+        folder = _find(model.pretrained, run, is_first=is_first)
+        check_folder(folder)
+        return config if folder == model.pretrained else replace(config, model=replace(model, pretrained=folder))
+    target = run / "assembled"
     if is_first:
-        _assemble(config, folder)
-    while not (folder / "assembled.json").is_file():
+        _assemble(config, target)
+    while not (target / "assembled.json").is_file():
         time.sleep(0.5)
-    return replace(config, model=replace(config.model, pretrained=str(folder), vision_path=None, llm_path=None))
+    return replace(config, model=replace(model, pretrained=str(target), vision_path=None, llm_path=None))
 
 
 def open_weights(config: FinetuneConfig) -> tuple[InternVLChatConfig, TensorSource]:
@@ -50,6 +54,26 @@ def open_weights(config: FinetuneConfig) -> tuple[InternVLChatConfig, TensorSour
     return model_config, source
 
 
+def _find(name: str, run: Path, *, is_first: bool) -> str:
+    """The folder of a path or name; what was fetched is the same for all processes, and when the run goes on."""
+    if split_name(name) is None:
+        return name
+    record = run / "fetched.json"
+    while True:
+        pins = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        if name in pins:
+            return str(find_folder(pins[name], refresh=False))
+        if is_first:
+            break
+        time.sleep(0.5)
+    folder = find_folder(name)
+    run.mkdir(parents=True, exist_ok=True)
+    partial = record.with_name(f".{record.name}.partial")
+    partial.write_text(json.dumps(pins | {name: pin_name(name, folder)}, indent=1) + "\n", encoding="utf-8")
+    partial.replace(record)
+    return str(folder)
+
+
 def _assemble(config: FinetuneConfig, folder: Path) -> None:
     from internvl.assemble import assemble
 
@@ -69,8 +93,8 @@ def _assemble(config: FinetuneConfig, folder: Path) -> None:
     with Progress("model from its parts", unit="tensors") as progress:
         assemble(
             folder,
-            vision_path=str(model.vision_path),
-            llm_path=str(model.llm_path),
+            vision_path=_find(str(model.vision_path), folder.parent, is_first=True),
+            llm_path=_find(str(model.llm_path), folder.parent, is_first=True),
             mlp_path=model.mlp_path,
             seed=config.seed,
             progress=progress.update,

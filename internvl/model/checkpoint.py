@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
 from internvl.folder import check_folder, read_config
+from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.layout import as_stored, open_weights
-from internvl.model.shards import ShardWriter, replace_folder
-from internvl.model.tensors import TensorDict, TensorSource
+from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
+from internvl.model.tensors import Dtypes, TensorDict, TensorSource
 from internvl.processor import InternVLProcessor, read_tokenizer, template_of
 from internvl.tokens import IMAGE_CONTEXT
 
@@ -30,12 +33,13 @@ def load_model(
     """Load a checkpoint; every tensor in it is used and every parameter is filled, or this fails.
 
     Args:
-        folder: of OpenGVLab, of transformers' own class, or exported; adapters in it are merged.
+        folder: of OpenGVLab, of transformers' own class, or exported, or hub:owner/name[@revision]; adapters in it are
+            merged.
         dtype: of the weights in memory.
         attention: "sdpa" or "flash_attention_2" for the decoder; None lets transformers choose.
         drop_path_rate: of the vision tower in training; published configs carry stale values.
     """
-    folder = check_folder(folder)
+    folder = check_folder(find_folder(folder))
     config, source = open_checkpoint(folder)
     config.vision_config.drop_path_rate = drop_path_rate
     model = make_empty(config, dtype=dtype, attention=attention)
@@ -101,7 +105,11 @@ def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) ->
     problems = {
         "missing": sorted(wanted.keys() - stored.keys()),
         "unexpected": sorted(stored.keys() - wanted.keys()),
-        "of another shape": sorted(name for name in wanted.keys() & stored.keys() if wanted[name] != stored[name]),
+        "of another shape": [
+            f"{name}: {stored[name]} for {wanted[name]}"
+            for name in sorted(wanted.keys() & stored.keys())
+            if wanted[name] != stored[name]
+        ],
     }
     named = [f"{len(keys)} {kind} ({', '.join(keys[:3])})" for kind, keys in problems.items() if keys]
     if named:
@@ -114,34 +122,60 @@ def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) ->
 def save_checkpoint(folder: str | Path, model: InternVLChatModel, processor: InternVLProcessor) -> Path:
     """Write a `from_pretrained` folder under a temporary name, then rename it."""
     with replace_folder(folder) as partial:
-        write_tensors(partial, as_stored(TensorDict(dict(model.named_parameters()))))
+        source = TensorDict(dict(model.named_parameters()))
+        write_tensors(partial, as_stored(source))
         config: Any = model.config
-        save_config(partial, config, model.dtype, processor)
+        save_config(partial, config, source.dtypes, processor)
     return Path(folder)
 
 
-def write_tensors(folder: Path, source: TensorSource, dtype: torch.dtype | None = None, **options: Any) -> None:
+def write_tensors(
+    folder: Path,
+    source: TensorSource,
+    dtype: torch.dtype | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Write tensors to files of bounded size, one of which is in memory at a time.
 
     Args:
         folder: to write to.
         source: has them, as they are to be stored.
         dtype: of the written weights; None keeps theirs.
-        options: of `ShardWriter`.
+        max_bytes: of a file.
+        progress: is told how many tensors are written, and how many there are.
     """
-    writer = ShardWriter(folder, **options)
-    for name, shape in source.shapes.items():
+    writer = ShardWriter(folder, max_bytes)
+    for number, (name, shape) in enumerate(source.shapes.items(), 1):
         tensor = source.read(name).view(shape)
         writer.add(name, tensor if dtype is None else tensor.to(dtype))
+        if progress is not None:
+            progress(number, len(source.shapes))
     writer.finish()
 
 
-def save_config(folder: Path, config: InternVLChatConfig, dtype: torch.dtype, processor: InternVLProcessor) -> None:
-    """Write all of a checkpoint folder but its weights."""
+def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, processor: InternVLProcessor) -> None:
+    """Write all of a checkpoint folder but its weights.
+
+    Args:
+        folder: to write to.
+        config, processor: of the model.
+        dtypes: of its tensors as they were written.
+    """
     config.architectures = [InternVLChatModel.__name__]
-    config.dtype = config.llm_config.dtype = config.vision_config.dtype = dtype
+    for part, prefix in ((config.vision_config, "vision_model."), (config.llm_config, "language_model.")):
+        part.dtype = next(dtype for name, dtype in dtypes.items() if name.startswith(prefix))
+    config.dtype = config.llm_config.dtype
+    # It would lead to code of other people that is not in this folder.
+    config.__dict__.pop("auto_map", None)
     config.save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """A file as transformers writes it."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _context_id(folder: Path) -> int:

@@ -13,8 +13,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from internvl.errors import InputError
 
 _MODEL_TYPES = {architecture: kind for kind, architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
-# InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights.
-_MODEL_TYPES["InternLM2ForCausalLM"] = "llama"
+# InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights. InternLM3 is Llama.
+_MODEL_TYPES |= {"InternLM2ForCausalLM": "llama", "InternLM3ForCausalLM": "llama"}
 
 
 class InternVisionConfig(PreTrainedConfig):
@@ -97,9 +97,22 @@ def language_config(values: dict[str, Any]) -> PreTrainedConfig:
             "convert the checkpoint to one that it has"
         )
     # A published key may name remote code (`internlm2`) or nothing; the architecture decides.
-    cleaned = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "bias")}
-    if architecture == "InternLM2ForCausalLM":
-        bias = bool(values.get("bias", False))
-        cleaned |= {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}
+    cleaned = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "bias", "qkv_bias")}
+    if architecture.startswith("InternLM"):
+        cleaned |= _llama_keys(architecture, values)
     config: PreTrainedConfig = CONFIG_MAPPING[model_type](**cleaned)
     return config
+
+
+def _llama_keys(architecture: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a Llama that computes what an InternLM2 or InternLM3 does."""
+    bias = bool(values.get("bias", False))
+    keys: dict[str, Any] = {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}
+    if architecture == "InternLM3ForCausalLM":
+        if bool(values.get("qkv_bias", False)) != bias:
+            raise InputError(
+                "llm_config: expected the same `bias` and `qkv_bias`, as in the published InternLM3, got "
+                f"{bias} and {not bias}; Llama, which computes it, has one for both"
+            )
+        keys["mlp_bias"] = bias
+    return keys

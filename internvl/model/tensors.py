@@ -6,7 +6,7 @@ into any other: every tensor there is a row of pieces of tensors here, and each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Protocol
@@ -175,6 +175,15 @@ def select(source: TensorSource, names: Mapping[str, str]) -> TensorSource:
     )
 
 
+def put_together(parts: Mapping[str, TensorSource]) -> TensorSource:
+    """The tensors of several sources, those of each under its prefix."""
+    whole: TensorSource = TensorDict({})
+    for prefix, source in parts.items():
+        names = {f"{prefix}.{name}" if prefix else name: name for name in source.shapes}
+        whole = Overlay(whole, select(source, names))
+    return whole
+
+
 class Subset:
     """Some tensors of a source.
 
@@ -201,6 +210,40 @@ class Subset:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
         return self.source.read(name, start, stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A tensor that is computed when it is read."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    make: Callable[[], Tensor]
+
+
+class MadeTensors:
+    """Tensors that are computed when they are read.
+
+    Args:
+        tensors: by name.
+    """
+
+    def __init__(self, tensors: Mapping[str, Made]) -> None:
+        self.tensors = tensors
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of every tensor."""
+        return {name: made.shape for name, made in self.tensors.items()}
+
+    @property
+    def dtypes(self) -> Dtypes:
+        """The type of every tensor."""
+        return {name: made.dtype for name, made in self.tensors.items()}
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """The elements [start, stop) of a tensor, counted row by row."""
+        return self.tensors[name].make().detach().flatten()[start:stop]
 
 
 class Overlay:

@@ -9,6 +9,7 @@ import pytest
 from evaluate.predictor import PredictorInfo, describe, load_predictor
 from evaluate.sample import Generation
 from internvl.errors import InputError, MissingError
+from tests.tiny_hub import Hub
 
 
 def test_adapter_and_argument_are_split_at_the_first_colon() -> None:
@@ -18,7 +19,9 @@ def test_adapter_and_argument_are_split_at_the_first_colon() -> None:
 
 @pytest.mark.parametrize("spec", ["fke:yes", "nothing:at all"])
 def test_unknown_adapter_lists_the_known_ones(spec: str) -> None:
-    message = rf"model: expected a checkpoint folder or adapter:argument, got '{spec}'; adapters are .*fake"
+    message = (
+        rf"model: expected a checkpoint folder, hub:owner/name or adapter:argument, got '{spec}'; adapters are .*fake"
+    )
     for find in (describe, lambda spec: load_predictor(spec, "cpu")):
         with pytest.raises(InputError, match=message):
             find(spec)
@@ -39,6 +42,12 @@ def test_existing_folder_with_a_colon_in_its_name_is_a_checkpoint(tmp_path: Path
     folder.mkdir()
     with pytest.raises(MissingError, match=r"checkpoint: expected config\.json"):
         describe(str(folder))
+
+
+def test_name_on_the_hub_is_a_checkpoint(hub: Hub) -> None:
+    for spec in ("hub:owner/lost", "internvl:hub:owner/lost"):
+        with pytest.raises(MissingError, match="checkpoint: expected a repository, got hub:owner/lost, which does not"):
+            describe(spec)
 
 
 def test_internvl_adapter_can_be_named(tmp_path: Path) -> None:

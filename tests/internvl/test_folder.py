@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from internvl.folder import check_folder, weight_files
+from internvl.folder import check_folder, read_config, weight_files
 
 
 def write_folder(folder: Path, *, shards: tuple[str, ...] = ()) -> Path:
@@ -45,6 +45,14 @@ def test_a_sharded_folder_names_every_file_once(tmp_path):
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     refuse(tmp_path / "lost", FileNotFoundError, r"^checkpoint: expected a folder, got .*lost, which does not exist")
+
+
+def test_a_path_that_may_be_a_name_on_the_hub_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse(Path("owner/name"), FileNotFoundError, "if it is the name of one on the hub, give hub:owner/name$")
+    (tmp_path / "owner").mkdir()
+    for path in ("owner/name", "a/owner/name", "name", tmp_path / "owner" / "name"):
+        refuse(Path(path), FileNotFoundError, "check the path or train one first$")
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -91,3 +99,63 @@ def test_another_kind_of_model_is_refused(content, got, tmp_path):
     folder = write_folder(tmp_path / "model")
     (folder / "config.json").write_text(content)
     refuse(folder, ValueError, rf"^checkpoint: expected model_type internvl_chat in .*config\.json, got {got};")
+
+
+def write_config(folder: Path, text: str) -> Path:
+    (folder / "config.json").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("names", [("pytorch_model.bin",), ("a.bin", "b.bin")])
+def test_a_folder_with_pickled_weights_is_whole(names, tmp_path):
+    folder = write_folder(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    for name in names:
+        (folder / name).touch()
+    if len(names) > 1:
+        index = {"weight_map": {f"layer.{name}": name for name in names}}
+        (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert check_folder(folder) == folder
+    assert weight_files(folder) == [folder / name for name in names]
+
+
+def test_the_safe_kind_of_weights_is_taken(tmp_path):
+    folder = write_folder(tmp_path / "model")
+    (folder / "pytorch_model.bin").touch()
+    assert weight_files(folder) == [folder / "model.safetensors"]
+
+
+def test_two_sets_of_weights_are_named(tmp_path):
+    folder = write_folder(tmp_path / "model", shards=("a.safetensors", "b.safetensors"))
+    (folder / "model.safetensors").touch()
+    refuse(
+        folder, ValueError, r"^checkpoint: expected one set of weights in .*, got model.safetensors and the files of"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"model_type": "internvl_chat", "ps_version": "v1", "template": "a", "ps_version": "v2"}',
+            r"^checkpoint: expected one value of ps_version in .*config.json, got 'v1' and 'v2'; keep the right one",
+        ),
+        (
+            '{"model_type": "internvl_chat", "ps_version": "v1", "vision_config": {"ps_version": "v2"}}',
+            r"^ps_version: expected one value in .*, got ps_version v1, vision_config.ps_version v2; keep the one",
+        ),
+        (
+            '{"model_type": "internvl_chat", "llm_config": {"ps_version": "v1"}, "vision_config": {"ps_version": 2}}',
+            r"^ps_version: expected one value in .*, got llm_config.ps_version v1, vision_config.ps_version 2",
+        ),
+        ('{"model_type": "internvl", "qllama_config": {}}', r"got one with QLLaMA \(qllama_config in .*or later"),
+        ('{"model_type": "internvl_chat", "internvl_config": {}}', r"got one with QLLaMA \(internvl_config in"),
+    ],
+)
+def test_a_config_that_contradicts_itself_or_is_too_old_is_named(text, message, tmp_path):
+    refuse(write_config(write_folder(tmp_path / "model"), text), ValueError, message)
+
+
+def test_the_same_value_twice_is_no_contradiction(tmp_path):
+    text = '{"model_type": "internvl_chat", "ps_version": "v2", "llm_config": {"ps_version": "v2"}, "ps_version": "v2"}'
+    assert read_config(write_config(write_folder(tmp_path / "model"), text))["ps_version"] == "v2"

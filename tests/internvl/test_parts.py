@@ -104,7 +104,7 @@ def test_a_new_projector_depends_on_its_seed_alone():
 
 
 def lose_weights(folder: Path) -> None:
-    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+    (folder / WEIGHTS).rename(folder / "weights.bin")
 
 
 def cut_weights(folder: Path) -> None:
@@ -120,7 +120,7 @@ def lose_config(folder: Path) -> None:
 
 
 COMMON = [
-    (lose_weights, r"expected model.safetensors or shards with their index in .*, got neither"),
+    (lose_weights, r"expected weights in .*, got no model.safetensors"),
     (cut_weights, r"^checkpoint: expected readable weights in .*; copy the folder again"),
     (lose_config, r"expected JSON in .*config.json, got .*; copy it again"),
     (config_with("{"), r"expected JSON in .*config.json, got .*; copy it again"),

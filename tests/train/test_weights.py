@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from internvl.assemble import assemble
 from internvl.errors import InputError, MissingError
 from internvl.model import load_model
 from tests.tiny import tiny_checkpoint
-from tests.tiny_parts import write_parts
+from tests.tiny_parts import WEIGHTS, write_parts
 from tests.tiny_run import read_scalars, run_here, train_here, write_arguments
 from train.config import FinetuneConfig, ModelConfig
 from train.weights import open_weights, prepare_weights
@@ -82,6 +83,42 @@ def test_other_processes_wait_for_the_first(tmp_path):
     timer.join()
     assert begun == [waited]
     open_weights(waited)
+
+
+def test_a_name_on_the_hub_stays_what_it_was_when_the_run_began(hub, meta, tmp_path):
+    hub.add("owner/tiny", tiny_checkpoint(tmp_path / "base"))
+    config = configure(tmp_path / "run", pretrained="hub:owner/tiny")
+    timer = Timer(0.3, lambda: prepare_weights(config, is_first=True))
+    timer.start()
+    waited = prepare_weights(config, is_first=False)
+    timer.join()
+    hub.requests.clear()
+    hub.add("owner/tiny", tiny_checkpoint(tmp_path / "newer", seed=1))
+    assert prepare_weights(config, is_first=True) == waited
+    assert hub.requests == []
+    stored, source = load_model(tmp_path / "base"), open_weights(waited)[1]
+    for name, tensor in stored.state_dict().items():
+        assert torch.equal(source.read(name).view(tensor.shape), tensor)
+    words = write_arguments(Path("hub:owner/tiny"), meta, tmp_path / "other", dry_run=True)
+    assert "step" in train_here(words)
+    assert "pretrained: hub:owner/tiny\n" in (tmp_path / "other" / "config.yaml").read_text()
+    assert run_here([*words, "--model.pretrained=hub:tiny"]).errors.startswith("error: checkpoint: expected hub:owner/")
+
+
+def test_parts_on_the_hub_stay_what_they_were(hub, tmp_path):
+    parts = write_parts(tmp_path / "parts")
+    expected = assemble(tmp_path / "expected", **parts, seed=FinetuneConfig().seed)
+    names = {"vision_path": "hub:owner/vision", "llm_path": "hub:owner/language"}
+    for option, name in names.items():
+        hub.add(name.removeprefix("hub:"), parts[option])
+    config = configure(tmp_path / "run", **names, mlp_path=str(parts["mlp_path"]))
+    prepared = prepare_weights(config, is_first=True)
+    for name in names.values():
+        hub.add(name.removeprefix("hub:"), {"config.json": b"{}"})
+    hub.requests.clear()
+    assert prepare_weights(config, is_first=True) == prepared
+    assert hub.requests == []
+    assert (Path(prepared.model.pretrained) / WEIGHTS).read_bytes() == (expected / WEIGHTS).read_bytes()
 
 
 def write_run(meta: Path, folder: Path, parts: dict[str, Path], **options: Any) -> list[str]:

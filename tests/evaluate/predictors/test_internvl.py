@@ -12,11 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from evaluate.predictor import PredictorInfo
 from evaluate.predictors.internvl import InternVLPredictor, describe, load
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 from tests.tiny import tiny_checkpoint, tiny_picture
+from tests.tiny_hub import Hub
 
 WEIGHTS = "model.safetensors"
 
@@ -109,6 +111,22 @@ def test_name_is_the_end_of_the_path(checkpoint: Path, copied: Path) -> None:
     assert describe(str(export)).name == "tiny"
 
 
+def test_checkpoint_on_the_hub_is_fetched_once_and_is_the_same_model(
+    checkpoint: Path, hub: Hub, chats: list[Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add("owner/tiny", checkpoint)
+    hub.add("owner/tiny", checkpoint, revision="v1")
+    assert describe("hub:owner/tiny") == PredictorInfo("owner_tiny", describe(str(checkpoint)).fingerprint)
+    assert describe("hub:owner/tiny@v1").name == "owner_tiny_v1"
+    hub.requests.clear()
+    loaded = load("hub:owner/tiny", "cpu")
+    row = loaded.processor(chats[0])
+    assert loaded.generate([row], Generation()) == load(str(checkpoint), "cpu").generate([row], Generation())
+    monkeypatch.setenv("LOCAL_RANK", "1")  # as in the processes that Lightning starts
+    describe("hub:owner/tiny")
+    assert hub.requests == []
+
+
 def test_copy_of_a_checkpoint_is_the_same_model(checkpoint: Path, copied: Path) -> None:
     os.utime(copied / WEIGHTS, (0, 0))
     assert describe(str(copied)) == describe(str(checkpoint))
@@ -156,3 +174,13 @@ def test_qwen2_checkpoint_answers_too(tmp_path: Path, chats: list[Conversation])
     predictor = load(str(tiny_checkpoint(tmp_path / "qwen", "qwen2")), "cpu")
     rows = [predictor.processor(chat) for chat in chats]
     assert predictor.generate(rows, Generation()) == [predictor.generate([row], Generation())[0] for row in rows]
+
+
+def test_pickled_weights_belong_to_the_fingerprint(copied: Path) -> None:
+    state = load_file(copied / "model.safetensors")
+    (copied / "model.safetensors").unlink()
+    found = set()
+    for changed in (None, *list(state)[::7]):
+        torch.save(state | ({changed: state[changed] + 1} if changed else {}), copied / "pytorch_model.bin")
+        found.add(describe(str(copied)).fingerprint)
+    assert len(found) == 1 + len(list(state)[::7])

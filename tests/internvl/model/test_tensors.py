@@ -1,67 +1,33 @@
-"""Tensors read in parts: any range of any tensor is the same slice of the whole, and broken files are named."""
+"""Tensors in other layouts: any range of any of them is the same slice of the whole, and no element gets lost."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
 from math import prod
-from pathlib import Path
-from random import Random
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from internvl.errors import InputError
 from internvl.model.internlm2 import to_llama
 from internvl.model.tensor_folder import TensorFolder
-from internvl.model.tensors import Overlay, Rearranged, TensorDict, TensorSource
+from internvl.model.tensors import (
+    Made,
+    MadeTensors,
+    Overlay,
+    Piece,
+    Placed,
+    Rearranged,
+    TensorDict,
+    joined,
+    put_together,
+    rows_of,
+    same,
+    select,
+)
+from tests.internvl.model.test_tensor_folder import check_ranges, make_state, write_folder
 
-SHAPES = {"number": (), "row": (5,), "matrix": (3, 4), "cube": (2, 3, 4), "none": (0,), "no_rows": (0, 4)}
-SHAPES |= {"no_columns": (3, 0), "one": (1,), "column": (5, 1)}
 HEADS = {"num_heads": 4, "num_kv_heads": 2}
-
-
-def make_state(
-    shapes: dict[str, tuple[int, ...]], seed: int = 0, dtype: torch.dtype = torch.float32
-) -> dict[str, Tensor]:
-    """Every element of every tensor is another number."""
-    first = 1000 * seed
-    state = {}
-    for name, shape in shapes.items():
-        state[name] = torch.arange(first, first + prod(shape)).to(dtype).reshape(shape)
-        first += prod(shape)
-    return state
-
-
-def write_folder(folder: Path, state: dict[str, Tensor], shards: int = 1) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if shards == 1:
-        save_file(state, folder / "model.safetensors")
-        return folder
-    weight_map: dict[str, str] = {}
-    for number in range(shards):
-        part = dict(list(state.items())[number::shards])
-        save_file(part, folder / f"model-{number}.safetensors")
-        weight_map |= dict.fromkeys(part, f"model-{number}.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    return folder
-
-
-def check_ranges(source: TensorSource, state: dict[str, Tensor]) -> None:
-    """Every range of every tensor, and what the defaults mean."""
-    assert dict(source.shapes) == {name: tuple(tensor.shape) for name, tensor in state.items()}
-    for name, tensor in state.items():
-        flat = tensor.flatten()
-        assert torch.equal(source.read(name), flat)
-        for start in range(len(flat) + 1):
-            assert torch.equal(source.read(name, start), flat[start:])
-            for stop in range(start, len(flat) + 1):
-                part = source.read(name, start, stop)
-                assert part.dtype == tensor.dtype
-                assert torch.equal(part, flat[start:stop]), (name, start, stop)
 
 
 def internlm2_state(seed: int = 0) -> dict[str, Tensor]:
@@ -75,39 +41,6 @@ def internlm2_state(seed: int = 0) -> dict[str, Tensor]:
         shapes |= {name + "attention.wqkv.weight": (16, 4), name + "attention.wqkv.bias": (16,)}
         shapes |= {name + "attention.wo.weight": (4, 8), name + "ffn_norm.weight": (4,)}
     return make_state(shapes | {"mlp1.0.weight": (5,)}, seed)
-
-
-@pytest.mark.parametrize("shards", [1, 2, 4])
-def test_any_range_of_a_folder_is_the_slice_of_the_whole(shards, tmp_path):
-    state = make_state(SHAPES)
-    check_ranges(TensorFolder(write_folder(tmp_path, state, shards)), state)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
-def test_the_stored_type_stays(dtype, tmp_path):
-    state = make_state({"cube": (2, 3, 4), "number": ()}, dtype=dtype)
-    check_ranges(TensorFolder(write_folder(tmp_path, state)), state)
-
-
-def test_random_shapes_and_ranges(tmp_path):
-    random = Random(0)
-    shapes = {f"tensor {i}": tuple(random.randint(1, 7) for _ in range(random.randint(1, 4))) for i in range(40)}
-    state = make_state(shapes)
-    source = TensorFolder(write_folder(tmp_path, state, 3))
-    for name, tensor in state.items():
-        flat = tensor.flatten()
-        for _ in range(20):
-            start, stop = sorted(random.choices(range(len(flat) + 1), k=2))
-            assert torch.equal(source.read(name, start, stop), flat[start:stop]), (name, start, stop)
-
-
-def test_what_was_read_of_a_folder_does_not_change_it(tmp_path):
-    state = make_state(SHAPES)
-    source = TensorFolder(write_folder(tmp_path, state))
-    source.read("cube").zero_()
-    source.read("cube", 3, 9).zero_()
-    check_ranges(source, state)
-    assert torch.equal(load_file(tmp_path / "model.safetensors")["cube"], state["cube"])
 
 
 def test_regrouping_in_parts_is_regrouping_the_whole(tmp_path):
@@ -128,51 +61,48 @@ def test_an_overlay_hides_what_is_below_and_shows_the_rest(tmp_path):
     check_ranges(overlay, base | top)
 
 
-def cut(folder: Path) -> None:
-    path = folder / "model-1.safetensors"
-    path.write_bytes(path.read_bytes()[:-4])
-
-
-def cut_head(folder: Path) -> None:
-    path = folder / "model-1.safetensors"
-    path.write_bytes(path.read_bytes()[:20])
-
-
-def empty(folder: Path) -> None:
-    (folder / "model-1.safetensors").write_bytes(b"")
-
-
-def scribble(folder: Path) -> None:
-    (folder / "model-1.safetensors").write_bytes(bytes(range(256)) * 8)
-
-
-def lose(folder: Path) -> None:
-    (folder / "model-1.safetensors").unlink()
-
-
-def lose_all(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-
-
-def index_with(text: str) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        (folder / "model.safetensors.index.json").write_text(text)
-
-    return damage
+def test_tensors_are_joined_cut_and_renamed():
+    state = make_state({"a": (2, 3), "b": (1, 3), "c": (4, 2)})
+    source = TensorDict(state)
+    layout = {
+        "both": joined(["a", "b"], source.shapes),
+        "ends": rows_of("c", (4, 2), [(3, 4), (0, 1)]),
+        "middle": rows_of("c", (4, 2), [(1, 3)]),
+    }
+    c = state["c"]
+    expected = {"both": torch.cat([state["a"], state["b"]]), "ends": torch.stack([c[3], c[0]]), "middle": c[1:3]}
+    check_ranges(Rearranged(source, layout), expected)
+    check_ranges(select(source, {"x": "c"}), {"x": c})
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "layout",
     [
-        *(cut, cut_head, empty, scribble, lose, lose_all),
-        *map(index_with, ["{", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"row": 3}}', "null"]),
+        {},
+        {"a": Placed((5,), (Piece("a", 0, 5),))},
+        {"a": Placed((5,), (Piece("a", 1, 6),))},
+        {"a": same("a", (2, 3)), "again": Placed((1,), (Piece("a", 2, 3),))},
+        {"a": Placed((2, 3), (Piece("a", 0, 3), Piece("a", 0, 3)))},
+        {"a": Placed((7,), (Piece("a", 0, 6),))},
     ],
 )
-def test_a_damaged_folder_is_named_in_one_line(damage, tmp_path):
-    folder = write_folder(tmp_path, make_state(SHAPES), 2)
-    damage(folder)
-    expected = rf"^checkpoint: expected .* in {re.escape(str(folder))}.*; (copy|download) (the folder|it) again$"
-    with pytest.raises(InputError, match=expected) as caught:
-        TensorFolder(folder)
-    assert "\n" not in str(caught.value)
+def test_a_layout_that_loses_or_repeats_an_element_is_an_error(layout):
+    with pytest.raises(AssertionError):
+        Rearranged(TensorDict(make_state({"a": (2, 3)})), layout)
+
+
+def test_tensors_of_two_types_do_not_become_one():
+    source = TensorDict({"a": torch.ones(2), "b": torch.ones(2, dtype=torch.bfloat16)})
+    with pytest.raises(
+        InputError, match=r"expected one type of numbers for the parts of both, got a \(torch.float32\), b"
+    ):
+        Rearranged(source, {"both": joined(["a", "b"], source.shapes)})
+
+
+def test_made_tensors_and_parts_are_read_like_stored_ones():
+    state = make_state({"a": (2, 3), "b": (4,)})
+    made = MadeTensors({"m": Made((2, 3), torch.float32, lambda: state["a"] + 1)})
+    whole = put_together({"": TensorDict(state), "part": made})
+    check_ranges(whole, state | {"part.m": state["a"] + 1})
+    assert prod(whole.shapes["part.m"]) == 6
+    assert isinstance(whole.read("b"), Tensor)

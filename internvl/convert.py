@@ -1,0 +1,212 @@
+"""A checkpoint in another layout, or a part of it, tensor by tensor: `python -m internvl convert`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from internvl.assemble import Whole, join, resize_tiles
+from internvl.errors import InputError
+from internvl.folder import check_folder, read_config
+from internvl.internlm2_config import to_internlm2_config
+from internvl.model import internlm2, native
+from internvl.model.checkpoint import check_names, make_empty, open_checkpoint, save_config, write_json, write_tensors
+from internvl.model.layout import as_stored
+from internvl.model.shards import MAX_BYTES, replace_folder
+from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSource, select
+from internvl.native_files import save_native_files
+from internvl.processor import InternVLProcessor
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What is to be written.
+
+    Attributes:
+        source: folder of a chat checkpoint.
+        to: "internvl", "hf", "internlm2", "vision" or "projector".
+        llm_path: folder of a language model that replaces the present one.
+        force_image_size: side of a tile that replaces the present one.
+        dtype: of the weights; None keeps theirs.
+        seed: of rows of the input embeddings that a replaced language model gets for new tokens.
+    """
+
+    source: Path
+    to: str
+    llm_path: Path | None = None
+    force_image_size: int | None = None
+    dtype: torch.dtype | None = None
+    seed: int = 0
+
+
+def convert(
+    conversion: Conversion,
+    output: str | Path,
+    *,
+    overwrite: bool = False,
+    max_bytes: int = MAX_BYTES,
+    progress: Callable[[int, int], None] | None = None,
+    finish: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write it; no more than one of its files is in memory, and neither an error nor a kill leaves a half of it.
+
+    Args:
+        conversion: what is to be written.
+        output: a new folder, or a file for a projector.
+        overwrite: whether it may replace one.
+        max_bytes: of a file of weights.
+        progress: is told how many tensors are written, and how many there are.
+        finish: gets the folder before it has its name, to add to it.
+
+    Raises:
+        InputError: the checkpoint is broken, or the layout cannot hold it.
+    """
+    output = Path(output)
+    _check_output(conversion, output, overwrite)
+    whole = open_whole(conversion)
+    if conversion.to == "projector":
+        _write_projector(output, whole.tensors, conversion.dtype)
+        return output
+    with replace_folder(output) as folder:
+        _WRITERS[conversion.to](folder, whole, conversion.dtype, max_bytes, progress)
+        if finish is not None:
+            finish(folder)
+    return output
+
+
+def open_whole(conversion: Conversion) -> Whole:
+    """The chat model that is converted, every tensor of it accounted for."""
+    folder = check_folder(conversion.source)
+    if conversion.llm_path is not None:
+        return _replace_language(conversion, folder)
+    config, tensors = open_checkpoint(folder)
+    check_names(make_empty(deepcopy(config)), tensors, folder)
+    if conversion.force_image_size is not None:
+        made = resize_tiles(config, tensors, conversion.force_image_size)
+        tensors = Overlay(MadeTensors(made), tensors)
+        check_names(make_empty(deepcopy(config)), tensors, folder)
+    processor = InternVLProcessor.from_pretrained(folder)
+    processor.tiler = replace(processor.tiler, image_size=config.image_size)
+    processor.tokens_per_tile = config.tokens_per_tile
+    return Whole(config, processor, tensors)
+
+
+def _replace_language(conversion: Conversion, folder: Path) -> Whole:
+    values = read_config(folder)
+    kept = ("vision_config", "llm_config", "architectures", "model_type", "auto_map", "hidden_size")
+    dropped = {*kept, "torch_dtype", "dtype", "image_context_token_id", "tie_word_embeddings", "transformers_version"}
+    keys: dict[str, Any] = {name: value for name, value in values.items() if name not in dropped}
+    keys["force_image_size"] = conversion.force_image_size or keys.get("force_image_size")
+    assert conversion.llm_path is not None
+    paths = {"vision_path": folder, "mlp_path": folder, "llm_path": conversion.llm_path}
+    return join(paths, keys, conversion.seed)
+
+
+def _check_output(conversion: Conversion, output: Path, overwrite: bool) -> None:
+    parts = [path.resolve() for path in (conversion.source, conversion.llm_path) if path is not None]
+    there = output.resolve()
+    if any(there in (part, *part.parents) or part in there.parents for part in parts):
+        raise InputError(f"--output: expected a place outside of the source, got {output}; choose another")
+    if conversion.to == "projector" and output.suffix != ".pth":
+        raise InputError(f"--output: expected a name that ends with .pth for a projector, got {output}; give one")
+    is_there = output.exists() and not (output.is_dir() and not any(output.iterdir()))
+    if is_there and not overwrite:
+        raise InputError(
+            f"--output: expected a new place, got {output}, which is there; choose another, or add --overwrite"
+        )
+    is_file = conversion.to == "projector"
+    if is_there and (output.is_file() != is_file or (output.is_dir() and not (output / "config.json").is_file())):
+        raise InputError(f"--output: expected a checkpoint to overwrite, got {output}, which is none; choose another")
+
+
+def _write_chat(
+    folder: Path,
+    whole: Whole,
+    dtype: torch.dtype | None,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The layout of OpenGVLab, with a decoder that transformers has."""
+    stored = as_stored(whole.tensors)
+    write_tensors(folder, stored, dtype, max_bytes=max_bytes, progress=progress)
+    save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
+
+
+def _write_internlm2(
+    folder: Path,
+    whole: Whole,
+    dtype: torch.dtype | None,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The layout of OpenGVLab with an InternLM2."""
+    llm = whole.config.llm_config
+    values = to_internlm2_config(llm.to_dict())
+    heads = {"num_heads": llm.num_attention_heads, "num_kv_heads": llm.num_key_value_heads}
+    stored = Rearranged(whole.tensors, internlm2.to_internlm2(whole.tensors.shapes, **heads))
+    write_tensors(folder, stored, dtype, max_bytes=max_bytes, progress=progress)
+    save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
+    config = read_config(folder)
+    write_json(folder / "config.json", config | {"llm_config": values | {"torch_dtype": config["torch_dtype"]}})
+
+
+def _write_native(
+    folder: Path,
+    whole: Whole,
+    dtype: torch.dtype | None,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The layout of transformers' own class."""
+    save_native_files(folder, whole.config, find_types(whole, dtype), whole.processor)  # refuses before it writes
+    stored = as_stored(whole.tensors)
+    source = Rearranged(stored, native.to_native(stored.shapes))
+    write_tensors(folder, source, dtype, max_bytes=max_bytes, progress=progress)
+
+
+def _write_vision(
+    folder: Path,
+    whole: Whole,
+    dtype: torch.dtype | None,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The vision tower alone."""
+    prefix = "vision_model."
+    names = {n.removeprefix(prefix): n for n in whole.tensors.shapes if n.startswith(prefix)}
+    write_tensors(folder, select(whole.tensors, names), dtype, max_bytes=max_bytes, progress=progress)
+    config = whole.config.vision_config
+    config.architectures = ["InternVisionModel"]
+    config.dtype = find_types(whole, dtype)[f"{prefix}embeddings.class_embedding"]
+    config.drop_path_rate = 0.0
+    config.__dict__.pop("auto_map", None)
+    config.save_pretrained(folder)
+
+
+_WRITERS = {"internvl": _write_chat, "internlm2": _write_internlm2, "hf": _write_native, "vision": _write_vision}
+
+
+def _write_projector(output: Path, tensors: TensorSource, dtype: torch.dtype | None) -> None:
+    prefix = "mlp1."
+    shapes = {name: shape for name, shape in tensors.shapes.items() if name.startswith(prefix)}
+    state = {name.removeprefix(prefix): tensors.read(name).view(shape) for name, shape in shapes.items()}
+    if dtype is not None:
+        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        torch.save(state, partial)
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def find_types(whole: Whole, dtype: torch.dtype | None) -> dict[str, torch.dtype]:
+    """The types of the tensors as they are written."""
+    return {name: dtype or stored for name, stored in whole.tensors.dtypes.items()}
