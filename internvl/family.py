@@ -355,12 +355,18 @@ def _name_closest(differences: Mapping[Family, tuple[str, ...]], found: Mapping[
     return f": the parts of {' or '.join(names)}, with {', '.join(f'{name} {found[name]}' for name in wrong)}"
 
 
+def _list_names(family: Family) -> list[str]:
+    """The names on the hub, as commands take them where it loads."""
+    prefix = "OpenGVLab/" if family.refusal else "hub:OpenGVLab/"
+    return [prefix + name for name in (*family.hub, family.native) if name]
+
+
 def render_table() -> str:
     """The table of the docs."""
     head = ["model", "vision tower", "language model", "template", "pictures", "shuffle", "loads", "`--to`"]
     rows = [
         [
-            "<br>".join([family.name, *(f"`hub:OpenGVLab/{name}`" for name in (*family.hub, family.native) if name)]),
+            "<br>".join([family.name, *(f"`{name}`" for name in _list_names(family))]),
             f"{family.tower.name}, {family.tower.depth} layers",
             family.decoder.name,
             f"`{family.template}`" if family.hub else family.template,
