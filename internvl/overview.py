@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from internvl.errors import InputError, MissingError
-from internvl.family import find_family, list_exports
+from internvl.families import list_exports
+from internvl.family import find_family
 from internvl.folder import MODEL_TYPE, check_folder, read_config, read_json, weight_files
 from internvl.inventory import (
     Accounts,
