@@ -125,8 +125,9 @@ def test_adapters_that_are_only_told_are_a_remark(folder):
 
 
 def test_a_tokenizer_beyond_the_word_matrices_is_a_remark(tmp_path):
-    overview = make_overview(tiny_checkpoint(tmp_path / "model", llm_config={"vocab_size": 900}))
-    assert "does not fit the 900 rows" in overview.facts["tokenizer"] or overview.problems
+    overview = look(tiny_checkpoint(tmp_path / "model", llm_config={"vocab_size": 900}))
+    assert "does not fit the 900 rows" in overview.facts["tokenizer"]
+    assert any("highest id is 999, the word matrices have 900 rows" in remark for remark in overview.remarks)
 
 
 def test_several_types_of_numbers_are_told(folder):
