@@ -22,9 +22,10 @@ from internvl.model.layout import as_stored
 from internvl.model.shards import MAX_BYTES, replace_folder
 from internvl.model.tensors import Made, MadeTensors, Overlay, TensorDict, TensorSource, put_together
 from internvl.parts import make_projector, open_language, open_projector, open_vision
-from internvl.processor import InternVLProcessor, read_tokenizer
+from internvl.processor import InternVLProcessor
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT
 
 RECORD = "assembled.json"

@@ -164,7 +164,9 @@ def _write_native(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """The layout of transformers' own class."""
-    save_native_files(folder, whole.config, find_types(whole, dtype), whole.processor)  # refuses before it writes
+    # First, because it refuses what that class cannot compute.
+    words = find_types(whole, dtype)["language_model.model.embed_tokens.weight"]
+    save_native_files(folder, whole.config, words, whole.processor)
     stored = as_stored(whole.tensors)
     source = Rearranged(stored, native.to_native(stored.shapes))
     write_tensors(folder, source, dtype, max_bytes=max_bytes, progress=progress)

@@ -53,8 +53,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if isinstance(values, dict):
         _refuse_legacy(folder, values)
         if is_native(values):
-            tiling = folder / "preprocessor_config.json"
-            values = to_chat(values, read_json(tiling) if tiling.is_file() else {}, folder)
+            values = to_chat(values, _read_tiling(folder), folder)
             model_type = MODEL_TYPE
     if model_type != MODEL_TYPE:
         raise InputError(
@@ -63,6 +62,16 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     _check_shuffle(folder, values)
     return dict(values)
+
+
+def _read_tiling(folder: Path) -> dict[str, Any]:
+    """The values of transformers' image processor: newer versions write them into the file of the whole processor."""
+    for name, key in (("processor_config.json", "image_processor"), ("preprocessor_config.json", None)):
+        values = read_json(folder / name) if (folder / name).is_file() else None
+        tiling = values.get(key) if key and isinstance(values, dict) else values
+        if isinstance(tiling, dict):
+            return tiling
+    return {}
 
 
 def read_json(path: Path) -> Any:

@@ -24,6 +24,7 @@ from internvl.folder import read_config
 from internvl.hub import find_folder
 from internvl.template import ChatTemplate, find_template
 from internvl.tiler import ImageTiler, open_picture
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 
 Row = dict[str, Tensor]
@@ -84,7 +85,7 @@ class InternVLProcessor:
         """
         folder = find_folder(folder)
         config = read_config(folder)
-        tokenizer = read_tokenizer(folder)
+        tokenizer = read_tokenizer(folder, config.get("llm_config", {}).get("vocab_size"))
         size = config.get("force_image_size") or config["vision_config"].get("image_size", 448)
         ratio = config.get("downsample_ratio", 0.5)
         tiler = ImageTiler(
@@ -250,26 +251,6 @@ class InternVLProcessor:
                 "raise the maximum length or remove the sample"
             )
         return row
-
-
-def read_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint folder.
-
-    Raises:
-        ValueError: files are missing or broken; names the folder.
-    """
-    from transformers import AutoTokenizer
-
-    import internvl.model  # noqa: F401  AutoTokenizer looks the model type of the folder up
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the parser in Rust raises nothing more special
-        reason = str(error).partition("\n")[0][:120]
-        raise InputError(
-            f"tokenizer: expected tokenizer files in {folder}, got {type(error).__name__}: {reason}; "
-            "copy them there from the original checkpoint"
-        ) from None
 
 
 def template_of(config: Mapping[str, Any]) -> ChatTemplate:

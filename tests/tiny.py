@@ -24,7 +24,13 @@ from internvl.tokens import IMAGE_CONTEXT
 IMAGE_SIZE = 56
 TOKENS_PER_TILE = 4
 _TOKENIZERS = Path(__file__).parent / "golden" / "tokenizer"
-_DECODERS = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+_DECODERS = {
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "qwen3_moe": "Qwen3MoeForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+}
 
 
 def tiny_tokenizer(name: str = "base") -> PreTrainedTokenizerFast:
@@ -36,7 +42,7 @@ def tiny_config(decoder: str = "llama", **changes: Any) -> InternVLChatConfig:
     """Two vision blocks, two decoder blocks, four visual tokens per tile of 56 pixels.
 
     Args:
-        decoder: "llama" or "qwen2".
+        decoder: "llama", "qwen2", "qwen3", "qwen3_moe" or "phi3".
         changes: other values of the composite configuration; dictionaries named `vision_config` and `llm_config` are
             merged into the tiny ones.
     """

@@ -12,14 +12,16 @@ from accelerate import init_empty_weights
 from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
-from internvl.folder import check_folder, read_config
+from internvl.folder import check_folder, read_config, read_json
 from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
 from internvl.model.layout import as_stored, open_weights
 from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
 from internvl.model.tensors import Dtypes, TensorDict, TensorSource
-from internvl.processor import InternVLProcessor, read_tokenizer, template_of
+from internvl.processor import InternVLProcessor, template_of
+from internvl.spellings import add_spellings
+from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT
 
 
@@ -54,7 +56,8 @@ def open_checkpoint(folder: Path) -> tuple[InternVLChatConfig, TensorSource]:
     """The configuration of a checkpoint, made explicit, and its tensors, not yet read."""
     values = read_config(folder)
     # The system text is made explicit, so that saving a checkpoint of early 2024 does not change it later.
-    explicit = {"image_context_token_id": _context_id(folder), "system_message": template_of(values).system}
+    num_rows = values.get("llm_config", {}).get("vocab_size")
+    explicit = {"image_context_token_id": _context_id(folder, num_rows), "system_message": template_of(values).system}
     config = InternVLChatConfig.from_dict(values | explicit)
     source = open_weights(folder, config)
     # The adapters are merged as the tensors are read.
@@ -169,7 +172,12 @@ def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, proces
     config.dtype = config.llm_config.dtype
     # It would lead to code of other people that is not in this folder.
     config.__dict__.pop("auto_map", None)
+    config.vision_config.__dict__.pop("auto_map", None)
     config.save_pretrained(folder)
+    # Other programs, and transformers before version 5, know the old spelling of some keys only.
+    write_json(folder / "config.json", add_spellings(read_json(folder / "config.json")))
+    generation = {"do_sample": False, "eos_token_id": processor.stop_id, "pad_token_id": processor.pad_id}
+    write_json(folder / "generation_config.json", generation)
     processor.save_pretrained(folder)
 
 
@@ -178,8 +186,8 @@ def write_json(path: Path, values: Any) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _context_id(folder: Path) -> int:
-    vocabulary = read_tokenizer(folder).get_vocab()
+def _context_id(folder: Path, num_rows: int | None) -> int:
+    vocabulary = read_tokenizer(folder, num_rows).get_vocab()
     if IMAGE_CONTEXT not in vocabulary:
         raise InputError(
             f"tokenizer: expected the token {IMAGE_CONTEXT} in {folder}, got none; it is no chat checkpoint yet"

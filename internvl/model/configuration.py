@@ -11,10 +11,13 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from internvl.errors import InputError
+from internvl.spellings import add_spellings
 
 _MODEL_TYPES = {architecture: kind for kind, architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
-# InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights. InternLM3 is Llama.
-_MODEL_TYPES |= {"InternLM2ForCausalLM": "llama", "InternLM3ForCausalLM": "llama"}
+# InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights.
+_MODEL_TYPES["InternLM2ForCausalLM"] = "llama"
+# InternLM3 is Llama with its names; not every version of transformers knows it.
+_MODEL_TYPES["InternLM3ForCausalLM"] = "llama"
 
 
 class InternVisionConfig(PreTrainedConfig):
@@ -97,22 +100,28 @@ def language_config(values: dict[str, Any]) -> PreTrainedConfig:
             "convert the checkpoint to one that it has"
         )
     # A published key may name remote code (`internlm2`) or nothing; the architecture decides.
-    cleaned = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "bias", "qkv_bias")}
-    if architecture.startswith("InternLM"):
-        cleaned |= _llama_keys(architecture, values)
+    spelled = add_spellings(values)  # some old words are refused by the versions that know the new ones
+    cleaned = {
+        key: value for key, value in spelled.items() if key not in ("model_type", "auto_map", "bias", "qkv_bias")
+    }
+    if architecture == "InternLM2ForCausalLM":
+        bias = bool(values.get("bias", False))
+        cleaned |= {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}
+    if architecture == "InternLM3ForCausalLM":
+        cleaned |= _clean_internlm3(values)
     config: PreTrainedConfig = CONFIG_MAPPING[model_type](**cleaned)
     return config
 
 
-def _llama_keys(architecture: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a Llama that computes what an InternLM2 or InternLM3 does."""
-    bias = bool(values.get("bias", False))
-    keys: dict[str, Any] = {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}
-    if architecture == "InternLM3ForCausalLM":
-        if bool(values.get("qkv_bias", False)) != bias:
-            raise InputError(
-                "llm_config: expected the same `bias` and `qkv_bias`, as in the published InternLM3, got "
-                f"{bias} and {not bias}; Llama, which computes it, has one for both"
-            )
-        keys["mlp_bias"] = bias
-    return keys
+def _clean_internlm3(values: dict[str, Any]) -> dict[str, Any]:
+    """The keys that Llama has under other names."""
+    others, queries = (
+        bool(values.get(old, values.get(new, False)))
+        for old, new in (("bias", "mlp_bias"), ("qkv_bias", "attention_bias"))
+    )
+    if others != queries:
+        raise InputError(
+            f"llm_config: expected `bias` and `qkv_bias` of an InternLM3 alike, got {others} and {queries}; "
+            "Llama has one for all projections"
+        )
+    return {"architectures": ["LlamaForCausalLM"], "attention_bias": others, "mlp_bias": others}

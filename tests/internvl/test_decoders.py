@@ -67,7 +67,7 @@ def test_an_internlm3_that_is_no_llama_is_refused(tmp_path):
     config = language / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"qkv_bias": True}))
     parts = {"vision_path": write_vision(tmp_path / "vision"), "mlp_path": write_projector(tmp_path / "projector.pth")}
-    with pytest.raises(InputError, match=r"expected the same `bias` and `qkv_bias`"):
+    with pytest.raises(InputError, match=r"expected `bias` and `qkv_bias` of an InternLM3 alike"):
         assemble(tmp_path / "chat", llm_path=language, **parts)
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from internvl.model import InternVLChatModel
-from internvl.processor import read_tokenizer
+from internvl.tokenizer import read_tokenizer
 from tests.tiny_run import Done, run_here, run_process, train_here, write_arguments
 from train.state import SavedState, find_states
 
