@@ -14,7 +14,11 @@ from internvl.family import Finding
 PARTS = {"vision_model": "vision tower", "mlp1": "projector", "language_model": "language model"}
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".ckpt", ".msgpack", ".h5", ".onnx")
 _OTHER_TRAINER = ("trainer_state.json", "training_args.bin", "optimizer", "scheduler", "rng_state", "random_states")
-_USED = ("config.json", "preprocessor_config.json", "certificate.json", "assembled.json")
+_PUBLISHED = (
+    *("config.json", "preprocessor_config.json", "certificate.json", "assembled.json", "adapters"),
+    # For other programs.
+    *("generation_config.json", "processor_config.json", "video_preprocessor_config.json"),
+)
 _TOKENIZER = ("tokenizer", "vocab.", "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template")
 _PAPERS = ("README", "LICENSE", "NOTICE", ".")
 
@@ -186,7 +190,8 @@ def measure(path: Path) -> int:
 
 
 def list_unused(folder: Path, weights: set[str]) -> dict[str, tuple[str, ...]]:
-    """The files of a folder that nothing reads, by the reason; what is only for people to read is left out.
+    """The files of a folder that nothing reads, by the reason; what is for people or for other
+    programs is left out.
 
     Args:
         folder: of a checkpoint.
@@ -195,7 +200,12 @@ def list_unused(folder: Path, weights: set[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for path in sorted(folder.iterdir()):
         name = path.name
-        if name in weights or name in _USED or name.startswith((*_TOKENIZER, *_PAPERS)) or name.endswith(".index.json"):
+        if (
+            name in weights
+            or name in _PUBLISHED
+            or name.startswith((*_TOKENIZER, *_PAPERS))
+            or name.endswith(".index.json")
+        ):
             continue
         if path.suffix == ".py":
             reason = "remote code, never run"

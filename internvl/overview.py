@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from internvl.errors import InputError, MissingError
-from internvl.families import list_exports
 from internvl.family import find_family
 from internvl.folder import MODEL_TYPE, check_folder, read_config, read_json, weight_files
 from internvl.inventory import (
@@ -28,6 +27,7 @@ from internvl.inventory import (
     measure,
 )
 from internvl.native_config import is_native
+from internvl.native_limits import check_chat
 from internvl.tokens import IMAGE_CONTEXT
 
 VISION_TYPE = "intern_vit_6b"
@@ -72,6 +72,7 @@ class _Look:
     """What has been found out about a chat checkpoint so far."""
 
     folder: Path
+    tells_template: bool
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
@@ -83,9 +84,10 @@ class _Look:
 
 
 def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
-    look = _Look(folder)
-    _open(look)
     native = is_native(raw)
+    # The layout of transformers has neither template nor system text; what this project writes tells them beside it.
+    look = _Look(folder, not native or MODEL_TYPE in raw)
+    _open(look)
     names = set(look.stored.shapes) if look.stored else set()
     accounts = None
     if look.model is not None and look.source is not None:
@@ -101,7 +103,7 @@ def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
         facts |= _describe_template(look) | _describe_tiling(look.values)
     facts |= _describe_tokenizer(look)
     facts["certificate"] = _describe_certificate(folder)
-    family = find_family(look.values or raw, is_native=native) if look.values or raw else None
+    family = find_family(look.values or raw, is_native=not look.tells_template) if look.values or raw else None
     if family and any(found.refusal for found in family.families):
         look.remarks.append(f"{family.families[0].name}: {family.families[0].refusal}")
     usable = not look.problems
@@ -132,9 +134,9 @@ def _open(look: _Look) -> None:
     folder, problems = look.folder, look.problems
     is_whole = attempt(problems, lambda: check_folder(folder)) is not None
     # What follows from a missing file is no other problem.
-    later = {name: problems if (folder / name).is_file() else [] for name in ("config.json", "tokenizer_config.json")}
+    configured = problems if (folder / "config.json").is_file() else []
     weights = problems if all((folder / name).is_file() for name in _list_weights(folder)) else []
-    look.values = attempt(later["config.json"], lambda: read_config(folder)) or {}
+    look.values = attempt(configured, lambda: read_config(folder)) or {}
     opened = attempt(problems if is_whole else [], lambda: open_checkpoint(folder))
     look.stored = attempt(weights, lambda: TensorFolder(folder))
     if opened is not None:
@@ -147,7 +149,9 @@ def _open(look: _Look) -> None:
         look.config.llm_config.tie_word_embeddings = False
     if look.config is not None:
         look.model = attempt(problems, lambda: make_empty(look.config))
-        look.processor = attempt(later["tokenizer_config.json"], lambda: InternVLProcessor.from_pretrained(folder))
+        told = any(problem.startswith("tokenizer") for problem in problems)
+        later = [] if told or not (folder / "tokenizer_config.json").is_file() else problems
+        look.processor = attempt(later, lambda: InternVLProcessor.from_pretrained(folder))
 
 
 def _drop_derived(source: Any) -> Any:
@@ -233,7 +237,9 @@ def _describe_template(look: _Look) -> dict[str, str]:
     template = attempt(look.problems, lambda: template_of(values))
     if template is None:
         return {"template": str(values.get("template"))}
-    if values.get("system_message") is not None:
+    if not look.tells_template:
+        origin = "of the template, which this layout does not tell; published models were trained with this one"
+    elif values.get("system_message") is not None:
         origin = "of config.json"
     elif template.name.endswith("@internvl-v1.2"):
         origin = "of February 2024, because config.json has no ps_version"
@@ -266,7 +272,7 @@ def _describe_tiling(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _describe_tokenizer(look: _Look) -> dict[str, str]:
-    from internvl.processor import read_tokenizer
+    from internvl.tokenizer import read_tokenizer
 
     tokenizer = look.processor.tokenizer if look.processor else attempt([], lambda: read_tokenizer(look.folder))
     if tokenizer is None:
@@ -295,9 +301,11 @@ def _remark(look: _Look, accounts: Accounts | None) -> list[str]:
     """What does no harm, and may surprise."""
     from internvl.model.adapters import PARTS, is_wrapped
 
-    remarks = []
-    if look.values and look.values.get("ps_version", "v1") == "v1":
-        remarks.append("pixel shuffle v1: transformers' own class does not have it, so there is no hf form")
+    remarks: list[str] = []
+    refusals: list[str] = []
+    if look.config is not None:
+        attempt(refusals, lambda: check_chat(look.config.to_dict()))
+    remarks += [f"it has no hf form; {refusal}" for refusal in refusals]
     told = [key for key in PARTS.values() if look.values.get(key)]
     if look.stored is not None and told and not is_wrapped(look.stored.shapes):
         remarks.append(f"config.json tells of adapters ({', '.join(told)}), the weights have none; nothing is merged")
@@ -328,8 +336,12 @@ def _list_targets(look: _Look) -> list[str]:
     """The layouts that it can be converted to, by the rules of the conversion."""
     from internvl.internlm2_config import to_internlm2_config
 
-    architecture = look.config.llm_config.architectures[0]
-    targets = list(list_exports(architecture, look.config.ps_version))
-    if "internlm2" in targets and attempt([], lambda: to_internlm2_config(look.config.llm_config.to_dict())) is None:
-        targets.remove("internlm2")
-    return targets
+    config = look.config
+    rules = {
+        "hf": lambda: check_chat(config.to_dict()),
+        "internlm2": lambda: to_internlm2_config(config.llm_config.to_dict()),
+    }
+    refusals: dict[str, list[str]] = {name: [] for name in rules}
+    for name, rule in rules.items():
+        attempt(refusals[name], rule)
+    return ["internvl", *(name for name, refused in refusals.items() if not refused)]

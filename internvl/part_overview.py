@@ -92,7 +92,7 @@ def look_at_language(folder: Path) -> Overview:
 
 
 def _describe_tokenizer(folder: Path, rows: int, problems: list[str]) -> dict[str, str]:
-    from internvl.processor import read_tokenizer
+    from internvl.tokenizer import read_tokenizer
 
     tokenizer: Any = attempt(problems, lambda: read_tokenizer(folder))
     if tokenizer is None:

@@ -72,6 +72,7 @@ def test_files_that_nothing_reads_are_named_by_their_reason(tmp_path):
         "tokenizer.json",
         "merges.txt",
         "README.md",
+        "generation_config.json",
         "model.safetensors.index.json",
     }
     lost = {"modeling_internvl_chat.py", "pytorch_model.bin", "trainer_state.json", "examples.txt"}

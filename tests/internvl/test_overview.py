@@ -13,12 +13,14 @@ from internvl.errors import InputError
 from internvl.inventory import Overview
 from internvl.model import load_model
 from internvl.overview import make_overview
+from internvl.processor import InternVLProcessor
 from tests.internvl.model import test_checkpoint as damage
 from tests.internvl.model.test_checkpoint import WEIGHTS, change_config, change_weights, split_weights
 from tests.internvl.model.test_internlm2 import to_internlm2
 from tests.internvl.model.test_layout import write_wrapped
 from tests.internvl.model.test_tensor_folder import write_pickles
 from tests.tiny import tiny_checkpoint
+from tests.tiny_native import write_native
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_the_first_pixel_shuffle_is_no_model_of_transformers(folder):
     change_config(folder, ps_version="v1")
     overview = look(folder)
     assert dict(overview.uses)[""] == "layouts: internvl, internlm2; its parts: vision, projector"
-    assert any(remark.startswith("pixel shuffle v1") for remark in overview.remarks)
+    assert any(remark.startswith("it has no hf form; ps_version: expected v2") for remark in overview.remarks)
 
 
 def test_shards_pickles_and_files_that_are_not_read(folder):
@@ -109,6 +111,22 @@ def test_an_internlm2_and_what_is_derived(folder):
     assert "the language model an InternLM2" in overview.facts["layout"]
     assert overview.accounts.ignored == (name,)
     assert any(name in remark for remark in overview.remarks)
+
+
+def test_the_layout_of_transformers_tells_no_template(folder, tmp_path):
+    native = tmp_path / "native"
+    native.mkdir()
+    write_native(native, load_model(folder), InternVLProcessor.from_pretrained(folder))
+    overview = look(native)
+    assert overview.facts["layout"] == "of transformers' own class; safetensors, one file"
+    assert overview.facts["system text"].startswith("of config.json")
+    assert [part.parameters for part in overview.parts] == [part.parameters for part in make_overview(folder).parts]
+    # As it is published, without what this project adds.
+    change_config(native, internvl_chat="remove")
+    (native / "preprocessor_config.json").unlink()
+    overview = look(native)
+    assert overview.facts["template"].startswith("internvl2_5")
+    assert overview.facts["system text"].startswith("of the template, which this layout does not tell")
 
 
 def test_adapters_in_place_are_told(tmp_path):
