@@ -65,10 +65,10 @@ def _read_facts(values: Mapping[str, Any], is_native: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if vision:
         facts["vision tower"] = _describe(vision.get("hidden_size", 3200), vision.get("num_hidden_layers", 48))
-    architecture = (language.get("architectures") or [None])[0]
-    if architecture:
+    architectures = language.get("architectures")
+    if isinstance(architectures, list) and architectures:
         sizes = _describe(language.get("hidden_size"), language.get("num_hidden_layers"))
-        facts["language model"] = f"{architecture}, {sizes}"
+        facts["language model"] = f"{architectures[0]}, {sizes}"
     facts["layer"] = values.get("select_layer", -1)
     facts["pixel shuffle"] = values.get("ps_version", "v1")
     if values.get("template") and not is_native:
@@ -105,7 +105,7 @@ def _is_merged(family: Family, found: Mapping[str, Any], own: Mapping[str, Any])
 
 def _break_ties(fits: tuple[Family, ...], values: Mapping[str, Any], is_native: bool) -> tuple[Family, ...]:
     """Where several fit, those that weaker signs speak for."""
-    vocab_size = (values.get("llm_config") or {}).get("vocab_size")
+    vocab_size = values["llm_config"].get("vocab_size")
     if vocab_size is not None:
         fits = tuple(family for family in fits if family.vocab_size in (None, vocab_size)) or fits
     if is_native or isinstance(values.get("system_message"), str):

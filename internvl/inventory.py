@@ -99,15 +99,15 @@ class Overview:
     remarks: tuple[str, ...] = ()
 
 
-def attempt(problems: list[str], action: Callable[[], Value]) -> Value | None:
-    """The result of an action, or None with its error among the problems."""
+def attempt(problems: list[str], action: Callable[[], Value], about: str = "") -> Value | None:
+    """The result of an action, or None with its error among the problems; `about` says what was looked at."""
     try:
         return action()
     except InputError as error:
         text = str(error)
     except Exception as error:  # a damaged folder makes any library raise anything
         reason = " ".join(str(error).split())[:200]
-        text = f"{type(error).__name__}{': ' if reason else ''}{reason}"
+        text = f"{about}{': ' if about else ''}{type(error).__name__}{': ' if reason else ''}{reason}"
     if text not in problems:
         problems.append(text)
     return None

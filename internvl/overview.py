@@ -7,7 +7,7 @@ to. Only where that fails are its pieces looked at one by one, for everything th
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,15 +94,7 @@ def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
         ignored = tuple(sorted(names - set(_drop_derived(look.stored).shapes)))
         accounts = compare(look.model, look.source, len(names), ignored)
         look.problems += explain(accounts)
-    facts = {"layout": _describe_layout(look, names, native)}
-    if look.config is not None:
-        facts |= describe_vision(look.config.vision_config)
-        facts |= _describe_projector(look.config)
-        facts |= describe_language(look.config.llm_config, look.values.get("llm_config", {}))
-    if look.values:
-        facts |= _describe_template(look) | _describe_tiling(look.values)
-    facts |= _describe_tokenizer(look)
-    facts["certificate"] = _describe_certificate(folder)
+    facts = _tell(look, names, native)
     family = find_family(look.values or raw, is_native=not look.tells_template) if look.values or raw else None
     if family and any(found.refusal for found in family.families):
         look.remarks.append(f"{family.families[0].name}: {family.families[0].refusal}")
@@ -123,6 +115,31 @@ def _look_at_chat(folder: Path, raw: Mapping[str, Any]) -> Overview:
     )
 
 
+def _tell(look: _Look, names: set[str], native: bool) -> dict[str, str]:
+    """All that can be said about it; a value that makes no sense is a problem."""
+    values, config = look.values, look.config
+    actions: dict[str, Callable[[], dict[str, str]]] = {
+        "layout": lambda: {"layout": _describe_layout(look, names, native)}
+    }
+    if config is not None:
+        actions |= {
+            "vision tower": lambda: describe_vision(config.vision_config),
+            "projector": lambda: _describe_projector(config),
+            "language model": lambda: describe_language(config.llm_config, values.get("llm_config", {})),
+        }
+    if values:
+        actions |= {
+            "template": lambda: _describe_template(look),
+            "pictures": lambda: _describe_tiling(values),
+        }
+    actions["tokenizer"] = lambda: _describe_tokenizer(look)
+    actions["certificate"] = lambda: {"certificate": _describe_certificate(look.folder)}
+    facts: dict[str, str] = {}
+    for name, action in actions.items():
+        facts |= attempt(look.problems, action, f"config.json, {name}") or {name: "cannot be told, see below"}
+    return facts
+
+
 def _open(look: _Look) -> None:
     """As a program would; and piece by piece where that fails."""
     from internvl.model.checkpoint import make_empty, open_checkpoint
@@ -137,18 +154,18 @@ def _open(look: _Look) -> None:
     configured = problems if (folder / "config.json").is_file() else []
     weights = problems if all((folder / name).is_file() for name in _list_weights(folder)) else []
     look.values = attempt(configured, lambda: read_config(folder)) or {}
-    opened = attempt(problems if is_whole else [], lambda: open_checkpoint(folder))
+    opened = attempt(problems if is_whole else [], lambda: open_checkpoint(folder), "config.json")
     look.stored = attempt(weights, lambda: TensorFolder(folder))
     if opened is not None:
         look.config, look.source = opened
     elif look.values:
-        look.config = attempt(problems, lambda: InternVLChatConfig.from_dict(look.values))
+        look.config = attempt(problems, lambda: InternVLChatConfig.from_dict(look.values), "config.json")
         if look.config is not None and look.stored is not None:
             look.source = attempt(weights, lambda: open_weights(folder, look.config))
     if look.source is not None and "language_model.lm_head.weight" in look.source.shapes:
         look.config.llm_config.tie_word_embeddings = False
     if look.config is not None:
-        look.model = attempt(problems, lambda: make_empty(look.config))
+        look.model = attempt(problems, lambda: make_empty(look.config), "config.json")
         told = any(problem.startswith("tokenizer") for problem in problems)
         later = [] if told or not (folder / "tokenizer_config.json").is_file() else problems
         look.processor = attempt(later, lambda: InternVLProcessor.from_pretrained(folder))
