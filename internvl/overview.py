@@ -165,6 +165,7 @@ def _open(look: _Look) -> None:
     if look.source is not None and "language_model.lm_head.weight" in look.source.shapes:
         look.config.llm_config.tie_word_embeddings = False
     if look.config is not None:
+        look.config.vision_config.drop_path_rate = 0.0  # whoever loads it chooses another
         look.model = attempt(problems, lambda: make_empty(look.config), "config.json")
         told = any(problem.startswith("tokenizer") for problem in problems)
         later = [] if told or not (folder / "tokenizer_config.json").is_file() else problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from internvl.errors import InputError
 from internvl.inventory import Overview
 from internvl.model import load_model
 from internvl.overview import make_overview
+from internvl.page import render
 from internvl.processor import InternVLProcessor
 from tests.internvl.model import test_checkpoint as damage
 from tests.internvl.model.test_checkpoint import WEIGHTS, change_config, change_weights, split_weights
@@ -33,7 +35,7 @@ def look(folder: Path) -> Overview:
     overview = make_overview(folder)
     try:
         load_model(folder)
-    except (ValueError, FileNotFoundError):
+    except Exception:  # nonsense in config.json makes transformers raise anything
         assert not overview.is_usable
         assert overview.problems
         assert overview.uses == ()
@@ -198,6 +200,32 @@ def test_a_model_with_qllama_is_named_with_what_to_use(folder):
     overview = look(folder)
     assert overview.family.text == "InternVL-Chat V1.0"
     assert any("InternVL-Chat-V1-2 or later" in problem for problem in overview.problems)
+
+
+def test_a_value_that_makes_no_sense_is_a_problem_and_the_rest_is_told(folder):
+    values = json.loads((folder / "config.json").read_text())
+    told = set()
+    for key, value in (
+        ("downsample_ratio", 0),
+        ("force_image_size", "word"),
+        ("max_dynamic_patch", None),
+        ("select_layer", "last"),
+        ("vision_config", 3),
+        ("vision_config", values["vision_config"] | {"hidden_size": None}),
+        ("vision_config", values["vision_config"] | {"patch_size": 0}),
+        ("vision_config", values["vision_config"] | {"drop_path_rate": None}),
+        ("llm_config", []),
+        ("llm_config", values["llm_config"] | {"architectures": -1}),
+        ("llm_config", values["llm_config"] | {"num_attention_heads": "two"}),
+    ):
+        (folder / "config.json").write_text(json.dumps(values | {key: value}))
+        overview = look(folder)
+        told.add(overview.is_usable)
+        assert overview.facts["certificate"] == "none"
+        assert sum(part.tensors for part in overview.parts) == 57
+        assert render(overview)
+    # The rate is chosen by whoever loads it.
+    assert told == {True, False}
 
 
 def test_nothing_to_look_at(tmp_path):
