@@ -35,6 +35,7 @@ def look(folder: Path) -> Overview:
     overview = make_overview(folder)
     try:
         load_model(folder)
+        InternVLProcessor.from_pretrained(folder)
     except Exception:  # nonsense in config.json makes transformers raise anything
         assert not overview.is_usable
         assert overview.problems
