@@ -1,6 +1,10 @@
 """Sentencepiece models as fast tokenizers: the same ids as the sentencepiece library, without it once saved.
 
 Only what published decoders use is read: byte-pair models. Their merges are not stored and follow from the scores.
+
+Three things differ. A text, or a part between added tokens, that is a symbol of the model and nothing else has no space
+in front. With `Prefix.once` that also holds for an added token without a role, and a symbol of spaces does not take in
+the space in front. Where a model normalizes text, a character that was composed may be read otherwise.
 """
 
 from __future__ import annotations

@@ -13,7 +13,20 @@ from typing import Any
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 WORDS = (
-    "the a picture of red bus stands on street there is no reason banana bananas question answer 12 345 3.14".split()
+    "the",
+    "a",
+    "picture",
+    "of",
+    "red",
+    "bus",
+    "stands",
+    "on",
+    "street",
+    "bananas",
+    "question",
+    "answer",
+    "12",
+    "3.14",
 )
 CHINESE = "这是一张图片请描述图中有什么颜色你好世界红色的公共汽车停在街上没有人"
 RARE = (

@@ -67,7 +67,7 @@ def is_lone(text: str, first: bool) -> bool:
     """Whether a part is nothing but a symbol: it is looked up without the space in front, so that it has none."""
     inner = {"<|user|>", "<left>"} if first else set()
     parts = re.split("<unk>|<s>|</s>|<img>" if first else "<unk>|<s>|</s>|<img>|<[|]user[|]>|<left>", text)
-    return any(part.strip() in inner or part.strip().replace(" ", "▁") in SYMBOLS for part in parts)
+    return any(part.replace("▁", " ").strip() in inner or part.strip().replace(" ", "▁") in SYMBOLS for part in parts)
 
 
 @pytest.mark.parametrize("dummy", [True, False])
@@ -124,7 +124,7 @@ def test_models_that_normalize_text_give_the_same_ids(extra, tmp_path):
     model = train_pieces(normalization_rule_name="nmt_nfkc", remove_extra_whitespaces=extra)
     tokenizer = build(tmp_path, model, Prefix(removed=1))
     processor = SentencePieceProcessor(model_proto=model)
-    for text in draw_texts(400, ["<img>", "①", "ｶ"]):
+    for text in draw_texts(150, ["<img>", "①", "ｶ"]):
         ids = encode_slowly(model, text, spaced=None)
         assert tokenizer.encode(text).ids == ids, text
         ordinary = [number for number in ids if number not in list_tokens(model)]

@@ -72,5 +72,5 @@ def test_what_is_no_decoder_stays():
 
 
 def test_a_contradiction_is_named():
-    with pytest.raises(InputError, match="one value of rope_theta in .*, got 5.0 and 6.0; keep the one"):
+    with pytest.raises(InputError, match=r"one value of rope_theta in .*, got 5.0 and 6.0; keep the one"):
         add_spellings({"llm_config": {"rope_theta": 6.0, "rope_parameters": {"rope_theta": 5.0}}})

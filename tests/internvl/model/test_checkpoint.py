@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from internvl.model import InternVLChatConfig, InternVLChatModel, load_model
 from internvl.model.checkpoint import save_checkpoint
 from internvl.processor import InternVLProcessor
 from internvl.template import find_template
+from internvl.tokenizer import read_tokenizer
+from internvl.tokens import SPECIAL_TOKENS
 from tests.tiny import tiny_checkpoint, tiny_model, tiny_processor, tiny_tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -61,10 +64,13 @@ def split_weights(folder: Path) -> list[Path]:
 
 
 def write_internlm2(folder: Path, golden: Path, **changes: Any) -> Path:
-    """The stored InternLM2 case as a checkpoint folder; its tokenizer is the fixture's."""
+    """The stored InternLM2 case as a checkpoint folder, with a tokenizer of no more tokens than it has rows."""
     folder.mkdir()
     shutil.copy(golden / "state.safetensors", folder / WEIGHTS)
-    tiny_tokenizer().save_pretrained(folder)
+    letters = models.BPE({chr(number): number - 32 for number in range(32, 127)}, [])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(letters), eos_token="<|im_end|>")
+    tokenizer.add_tokens(["<|im_start|>", *SPECIAL_TOKENS], special_tokens=True)
+    tokenizer.save_pretrained(folder)
     config = json.loads((golden / "config.json").read_text())
     config["llm_config"] |= {"model_type": "internlm2", "auto_map": {"AutoModel": "modeling_internlm2.InternLM2Model"}}
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "internvl_chat"} | changes))
@@ -301,8 +307,9 @@ def test_an_internlm2_folder_loads_and_gives_the_original_s_logits(family, tmp_p
     if not golden.is_dir():
         pytest.skip("no internlm2 case in this golden folder")
     inputs, outputs = (load_file(golden / f"{name}.safetensors") for name in ("inputs", "outputs"))
-    model = load_model(write_internlm2(tmp_path / "model", golden))
-    assert model.context_id == tiny_tokenizer().convert_tokens_to_ids("<IMG_CONTEXT>")
+    folder = write_internlm2(tmp_path / "model", golden)
+    model = load_model(folder)
+    assert model.context_id == read_tokenizer(folder).convert_tokens_to_ids("<IMG_CONTEXT>")
     assert not model.training
     model.config.image_context_token_id = json.loads((golden / "meta.json").read_text())["img_context_token_id"]
     real = inputs["attention_mask"].bool()
@@ -310,7 +317,7 @@ def test_an_internlm2_folder_loads_and_gives_the_original_s_logits(family, tmp_p
         logits = model(**{name: tensor for name, tensor in inputs.items() if name != "loss_weight"}).logits
     torch.testing.assert_close(logits[real], outputs["logits"][real], rtol=1e-4, atol=1e-4)
     # Saved again, it is a Llama like any other.
-    again = load_model(save_checkpoint(tmp_path / "saved", model, tiny_processor()))
+    again = load_model(save_checkpoint(tmp_path / "saved", model, InternVLProcessor.from_pretrained(folder)))
     check_equal(again.state_dict(), model.state_dict())
 
 

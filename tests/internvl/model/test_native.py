@@ -74,7 +74,9 @@ def test_there_and_back_is_the_same_to_the_byte():
     stored = as_stored(TensorDict(dict(model.bfloat16().named_parameters())))
     native = Rearranged(stored, to_native(stored.shapes))
     back = Rearranged(native, to_chat(native.shapes))
-    assert back.shapes == stored.shapes and is_native(native.shapes) and not is_native(stored.shapes)
+    assert back.shapes == stored.shapes
+    assert is_native(native.shapes)
+    assert not is_native(stored.shapes)
     for name in stored.shapes:
         assert torch.equal(back.read(name), stored.read(name)), name
 
@@ -104,5 +106,5 @@ def test_what_is_not_known_is_kept_and_reported(tmp_path):
     write_native(tmp_path, model, tiny_processor(model.config))
     path = Path(tmp_path / "model.safetensors")
     save_file(load_file(path) | {"vision_tower.layernorm.weight": torch.ones(32)}, path)
-    with pytest.raises(InputError, match="1 unexpected .vision_tower.layernorm.weight.; config.json and the weights"):
+    with pytest.raises(InputError, match=r"1 unexpected .vision_tower.layernorm.weight.; config.json and the weights"):
         load_model(tmp_path)
