@@ -33,6 +33,11 @@ def build_parser() -> argparse.ArgumentParser:
     quickstart.add_argument("--num-held-out", type=_count, default=400, help="held-out pictures (default 400)")
     quickstart.add_argument("--seed", type=int, default=0, help="of pictures, questions and weights (default 0)")
     _add_assemble(commands.add_parser("assemble", help="join a vision tower and a language model to a chat model"))
+    inspect = commands.add_parser("inspect", help="say what a checkpoint, or a part of one, is and whether it is whole")
+    inspect.add_argument(
+        "path", help="folder of a checkpoint, a part or a run, or hub:owner/name; or a projector's file"
+    )
+    inspect.add_argument("--json", action="store_true", help="for programs")
     _add_convert(commands.add_parser("convert", help="write a chat model in another layout, or a part of it"))
     return parser
 
@@ -132,6 +137,20 @@ def join_parts(options: argparse.Namespace) -> None:
     print(f"{options.output}: a chat model with its tokenizer")
 
 
+def inspect(path: str, as_json: bool) -> int:
+    """Print a page about a checkpoint; 1 where it will not load."""
+    from transformers.utils import logging
+
+    from internvl.hub import find_folder
+    from internvl.overview import make_overview
+    from internvl.page import render, to_json
+
+    logging.set_verbosity_error()  # the page says what there is to say
+    overview = make_overview(find_folder(path))
+    print((to_json if as_json else render)(overview), end="")
+    return 0 if overview.is_usable else 1
+
+
 def convert_checkpoint(options: argparse.Namespace) -> None:
     """Write a checkpoint in another layout."""
     import torch
@@ -162,6 +181,8 @@ def main(arguments: list[str]) -> int:
     """Run one command; 2 is a mistake that the message explains."""
     options = build_parser().parse_args(arguments)
     try:
+        if options.command == "inspect":
+            return inspect(options.path, options.json)
         if options.command == "assemble":
             join_parts(options)
         elif options.command == "convert":

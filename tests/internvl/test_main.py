@@ -13,6 +13,7 @@ from internvl.__main__ import main
 from internvl.errors import InputError
 from internvl.folder import check_folder
 from internvl.processor import InternVLProcessor
+from tests.tiny import tiny_checkpoint
 from train.config import DataConfig
 from train.engine import open_mixture
 
@@ -102,3 +103,29 @@ def test_help_names_the_commands_and_needs_no_torch():
     assert "quickstart" in done.stdout
     assert "assemble" in done.stdout
     assert done.stdout.endswith("False\n")
+
+
+def test_inspect_prints_a_page_and_says_whether_it_loads(tmp_path, capsys):
+    folder = tiny_checkpoint(tmp_path / "model")
+    capsys.readouterr()
+    assert main(["inspect", str(folder)]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.startswith(f"{folder}\nchat checkpoint, ")
+    assert f"train             sh shell/finetune.sh <recipe> --model.pretrained {folder}\n" in output.out
+    assert main(["inspect", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "chat checkpoint"
+    (folder / "model.safetensors").unlink()
+    assert main(["inspect", str(folder)]) == 1
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "problems - checkpoint: expected model.safetensors in " in " ".join(output.out.split())
+
+
+def test_inspect_ends_with_code_2_where_there_is_nothing(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path / "lost")]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: inspect: expected a folder or file, got ")
+    assert main(["inspect", "hub:one/two/three"]) == 2
+    assert capsys.readouterr().err.startswith("error: checkpoint: expected hub:owner/name")
