@@ -39,7 +39,8 @@ LIGHT = [
         f"internvl/{name}.py"
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
-            *("video", "frames", "gif", "movie", "repetition", "shares", "workers"),
+            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "certificate_file"),
+            *("families", "family"),
         )
     }
 ]

@@ -1,0 +1,267 @@
+"""The proof that a written checkpoint is the model it was made from: both are loaded and asked the same questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+import internvl
+from internvl.certificate_file import CERTIFICATE, describe_files
+from internvl.comparison import Comparison, compare
+from internvl.elements import Elements, count_elements
+from internvl.model.adapters import is_wrapped
+from internvl.model.checkpoint import open_checkpoint
+from internvl.model.internlm2 import is_internlm2
+from internvl.model.native import is_native
+from internvl.model.tensor_folder import TensorFolder
+from internvl.model.tensors import Dtypes, Shapes
+from internvl.probe import Answers
+from internvl.probe_adapters import answer_wrapped
+from internvl.probe_models import Precision, answer_native, answer_ours, choose_precision, count_parameters
+from internvl.probe_parts import answer_joined, answer_parts, list_changed
+
+_Read = TypeVar("_Read")
+_PACKAGES = ("torch", "transformers", "peft", "safetensors")
+Source = Path | Mapping[str, Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was found.
+
+    Attributes:
+        holds: the output is the model of the source.
+        reasons: why not, in plain words.
+        values: all that was measured, as in certificate.json.
+    """
+
+    holds: bool
+    reasons: tuple[str, ...]
+    values: Mapping[str, Any]
+
+    def describe(self) -> str:
+        """One line."""
+        if not self.holds:
+            return f"the certificate does not hold: {'; '.join(self.reasons)}"
+        probe, computed = self.values["probe"], self.values["computed"]
+        return (
+            f"certified: same prompts {probe['same_prompts']}, same greedy texts {probe['same_texts']}, logits differ "
+            f"by {probe['max_logit_difference']:.3g} at most ({computed['dtype']} on {computed['device']})"
+        )
+
+
+class _OutputError(Exception):
+    """The written folder cannot be read."""
+
+
+def certify(
+    kind: str,
+    *,
+    source: Source,
+    output: Path,
+    options: Mapping[str, Any] | None = None,
+    steps: Sequence[str] = (),
+    known: Mapping[str, str] | None = None,
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+) -> Certificate:
+    """Compare a written checkpoint with what it was made from, and write certificate.json into it, whatever comes out.
+
+    Args:
+        kind: what was done, one word, such as "convert".
+        source: folder of a checkpoint; or the parts of an assembled one, under the names of its options.
+        output: the written folder.
+        options: of what was done.
+        steps: what was done to the tensors, in plain words; by default what the layouts of both folders tell.
+        known: why "prompts" or "pixels" cannot be the same, where that is so; it is written down and not judged.
+        dtype, device: to compute in; by default as good and as fast as memory permits.
+
+    Raises:
+        InputError: the source cannot be read, or memory is too small. A broken output is no error, but the finding.
+    """
+    paths = dict(source) if isinstance(source, Mapping) else {"source": source}
+    size = sum(count_parameters(path) for path in paths.values() if path.is_dir())
+    precision = choose_precision(size, dtype, device)
+    reasons: list[str] = []
+    values: dict[str, Any] = {"kind": kind, "options": {name: _word(value) for name, value in (options or {}).items()}}
+    try:
+        if isinstance(source, Mapping):
+            findings = _compare_parts(paths, output, precision)
+        else:
+            findings = _compare_folders(source, output, precision, tuple(known or {}))
+        reasons += findings.pop("reasons")
+        values |= findings
+    except _OutputError as error:
+        reasons.append(f"the written folder cannot be used: {error}")
+    values["known_differences"] = dict(known or {})
+    if steps:
+        values["steps"] = list(steps)
+    values["versions"] = {"internvl": internvl.__version__} | {name: version(name) for name in _PACKAGES}
+    values["source"] = {
+        name: {"path": str(path.resolve()), "files": describe_files(path)} for name, path in paths.items()
+    }
+    values["output"] = {"files": describe_files(output)}
+    values = {"holds": not reasons, "reasons": reasons, **values}
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    (output / CERTIFICATE).write_text(text + "\n", encoding="utf-8")
+    return Certificate(not reasons, tuple(reasons), values)
+
+
+def _compare_folders(source: Path, output: Path, precision: Precision, known: Collection[str]) -> dict[str, Any]:
+    """One checkpoint that became another."""
+    stored = TensorFolder(source).shapes
+    read = open_checkpoint(source)[1].dtypes
+    merges = is_wrapped(stored)
+    written = _from_output(lambda: open_checkpoint(output)[1].dtypes)
+    kept = _from_output(lambda: TensorFolder(output).shapes)
+    rounds = any(written.get(name, dtype) != dtype for name, dtype in read.items())
+    # Merged layers keep their type before they get the written one.
+    rounded = ([read] if merges else []) + ([written] if rounds or merges else [])
+    left = _answer(source, precision, merge=merges, rounded=rounded)
+    right = _from_output(lambda: _answer(output, precision, given=left))
+    comparison = compare(left, right, known)
+    rounding = None
+    if rounds or merges:
+        rounding = _describe_rounding(compare(_answer(source, precision, given=left), left), merges)
+    why_not = "adapters were merged" if merges else "numbers were rounded to another type" if rounds else None
+    elements, changes = _compare_elements([source], output, why_not)
+    return {
+        "reasons": [*comparison.reasons, *changes],
+        "computed": _describe_sides(left, right),
+        "steps": _list_steps(stored, kept, read, written),
+        "probe": comparison.describe(),
+        "rounding": rounding,
+        "accounting": elements,
+    }
+
+
+def _compare_parts(paths: Mapping[str, Path], output: Path, precision: Precision) -> dict[str, Any]:
+    """Parts that were joined."""
+    rows = _from_output(lambda: list_changed(paths, output))
+    right = _from_output(lambda: answer_joined(paths, output, precision))
+    left = answer_parts(paths, output, precision)
+    comparison = compare(left, right)
+    elements, changes = _compare_elements(list(paths.values()), output, None, rows)
+    return {
+        "reasons": [*comparison.reasons, *changes],
+        "computed": _describe_sides(left, right),
+        "steps": ["parts joined"],
+        "probe": comparison.describe(),
+        "rounding": None,
+        "accounting": elements,
+    }
+
+
+def _answer(
+    folder: Path,
+    precision: Precision,
+    *,
+    merge: bool = False,
+    rounded: Sequence[Dtypes] = (),
+    given: Answers | None = None,
+) -> Answers:
+    """Answers of a folder, by an implementation that is as far from the conversion as there is."""
+    shapes = TensorFolder(folder).shapes
+    if is_native(shapes):
+        return answer_native(folder, precision, rounded=rounded, given=given)
+    if is_wrapped(shapes):
+        return answer_wrapped(folder, precision, merge=merge, rounded=rounded, given=given)
+    return answer_ours(folder, precision, rounded=rounded, given=given)
+
+
+def _from_output(read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except Exception as error:  # whatever safetensors, tokenizers and transformers raise about a broken folder
+        reason = str(error).partition("\n")[0][:300]
+        raise _OutputError(f"{type(error).__name__}: {reason}") from error
+
+
+def _compare_elements(
+    sources: Sequence[Path], output: Path, why_not: str | None, rows: Mapping[str, int] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Count all numbers on both sides; where none may change, every one that was read is written.
+
+    `rows` limits tensors that changed in size to the rows that did not.
+    """
+    limits = rows or {}
+    read = count_elements(*sources, limit=lambda name: limits.get(_bare(name)))
+    written = count_elements(output, limit=lambda name: limits.get(_bare(name)))
+    same = (read.counts, read.sums) == (written.counts, written.sums)
+    values = {
+        "source": _describe_elements(read),
+        "output": _describe_elements(written),
+        "new_or_of_another_size": sorted(name for name, rows in limits.items() if rows == 0),
+        "compared_in_first_rows": {name: rows for name, rows in sorted(limits.items()) if rows},
+        "every_number_is_kept": None if why_not else same,
+        "why_not_compared": why_not,
+    }
+    if why_not or same:
+        return values, []
+    kinds = sorted(read.counts.keys() | written.counts.keys())
+    different = [
+        f"{read.counts.get(kind, 0)} of {kind} read and {written.counts.get(kind, 0)} written"
+        for kind in kinds
+        if (read.counts.get(kind), read.sums.get(kind)) != (written.counts.get(kind), written.sums.get(kind))
+    ]
+    return values, [f"the stored numbers are not those of the source ({'; '.join(different)})"]
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("language_model.").removeprefix("vision_model.")
+
+
+def _describe_elements(elements: Elements) -> dict[str, Any]:
+    return {
+        "tensors": elements.num_tensors,
+        "parameters": elements.num_elements,
+        "numbers": {
+            kind: {"count": count, "checksum": f"{elements.sums[kind]:016x}"} for kind, count in elements.counts.items()
+        },
+    }
+
+
+def _describe_sides(left: Answers, right: Answers) -> dict[str, Any]:
+    return {
+        "source": left.implementation,
+        "output": right.implementation,
+        "dtype": _word(right.dtype),
+        "device": right.device,
+    }
+
+
+def _describe_rounding(comparison: Comparison, merges: bool) -> dict[str, Any]:
+    """What the rounding by itself does to the model; reported, and no reason for anything."""
+    return {
+        "of": "adapters that were merged" if merges else "numbers that were written in another type",
+        "max_logit_difference": comparison.max_difference,
+        "max_logit_difference_relative": comparison.max_relative,
+        "same_texts": comparison.same_texts,
+    }
+
+
+def _list_steps(stored: Shapes, kept: Shapes, read: Dtypes, written: Dtypes) -> list[str]:
+    """What was done to the tensors, by the layouts of both folders."""
+    sides = is_native(stored), is_native(kept)
+    named = {
+        (True, False): "from the layout of transformers to that of internvl_chat",
+        (False, True): "from the layout of internvl_chat to that of transformers",
+    }
+    steps = [named[sides]] if sides in named else []
+    steps += ["adapters merged"] if is_wrapped(stored) else []
+    steps += ["InternLM2 regrouped as a Llama"] if is_internlm2(stored) and not is_internlm2(kept) else []
+    types = sorted({(_word(read[name]), _word(dtype)) for name, dtype in written.items() if name in read})
+    return steps + [f"rounded from {old} to {new}" for old, new in types if old != new]
+
+
+def _word(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
