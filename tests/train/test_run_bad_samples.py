@@ -144,12 +144,19 @@ def test_rows_that_come_to_light_stop_the_run_when_they_are_too_many(checkpoint,
     assert_stopped(run_here(arguments), tmp_path / "run", 5, "10.00%", [place + 1 for place in places])
 
 
+def test_rows_that_are_known_stop_a_run_before_it_starts_other_processes(checkpoint, tmp_path):
+    places = [5, 12, 19, 25, 30]
+    meta = write_rows(tmp_path / "data", "a lost picture", places)
+    options = {"max_steps": 10, "devices": 2, "data.max_bad_share": 0.1}
+    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **options))
+    assert_stopped(done, tmp_path / "run", 5, "10.00%", [place + 1 for place in places])
+
+
 @pytest.mark.dist
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["a lost picture", "a broken picture"])
-def test_two_processes_stop_with_one_message(kind, checkpoint, tmp_path):
+def test_two_processes_stop_with_one_message(checkpoint, tmp_path):
     places = [5, 12, 19, 25, 30]
-    meta = write_rows(tmp_path / "data", kind, places)
+    meta = write_rows(tmp_path / "data", "a broken picture", places)
     options = {"max_steps": 10, "devices": 2, "data.max_bad_share": 0.1, "data.num_workers": 1}
     done = run_process(*write_arguments(checkpoint, meta, tmp_path / "run", **options))
     assert_stopped(done, tmp_path / "run", 5, "10.00%", [place + 1 for place in places])

@@ -98,10 +98,9 @@ def test_curves_of_speed_data_and_memory_have_values_that_can_be(expected):
 
 @pytest.mark.dist
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"data.max_packed_tokens": 200}, {"data.packing": "false"}])
-def test_two_processes_have_the_curves_of_one(options, checkpoint, three, expected, tmp_path):
-    shared = OPTIONS | {"devices": 2, "per_device_batch_size": 2}
-    done = run_process(*write_arguments(checkpoint, three, tmp_path, **shared | options))
+def test_two_processes_have_the_curves_of_one(checkpoint, three, expected, tmp_path):
+    options = OPTIONS | {"devices": 2, "per_device_batch_size": 2, "data.max_packed_tokens": 200}
+    done = run_process(*write_arguments(checkpoint, three, tmp_path, **options))
     assert (done.code, done.errors) == (0, "")
     curves = read_scalars(tmp_path)
     assert_same_losses(curves, expected)

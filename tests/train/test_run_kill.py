@@ -19,13 +19,13 @@ from tests.tiny_run import (
     mixed_rows,
     read_bad,
     record_samples,
-    run_process,
     start_process,
     train_here,
     write_arguments,
     write_bad_files,
     write_meta,
 )
+from train.state import find_states
 
 pytestmark = pytest.mark.slow
 
@@ -73,10 +73,13 @@ def undisturbed(checkpoint: Path, mixed: Path, tmp_path_factory: pytest.TempPath
     return folder, dict(seen)
 
 
-def kill(arguments: list[str], step: int) -> None:
-    """Start a run, and kill its process some moments after this step."""
+def kill(arguments: list[str], step: int) -> int:
+    """Start a run, and kill its process some moments after this step; the step that it began with."""
+    first = 0
     with start_process(*arguments, start_new_session=True) as process:
         for line in process.stdout:
+            if line.startswith("step "):
+                first = first or int(line.split()[1].split("/")[0])
             if line.startswith(f"step {step}/"):
                 time.sleep(random.uniform(0, 0.1))
                 os.kill(process.pid, signal.SIGKILL)
@@ -85,6 +88,7 @@ def kill(arguments: list[str], step: int) -> None:
         end_group(process.pid)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, errors
+    return first
 
 
 def end_group(number: int) -> None:
@@ -103,34 +107,27 @@ def assert_same_list(folder: Path, other: Path) -> None:
     assert one == two == [12, 101]
 
 
-# Before the first checkpoint, in the first epoch, and in the second one.
-@pytest.mark.parametrize("step", [1, random.randrange(7, 25), random.randrange(33, 38)], ids=["1", "early", "late"])
-def test_a_killed_run_ends_with_the_bytes_of_an_undisturbed_one(step, checkpoint, mixed, undisturbed, tmp_path):
+def test_a_run_that_is_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
+    checkpoint, mixed, undisturbed, tmp_path
+):
     folder, samples = undisturbed
     arguments = write_arguments(checkpoint, mixed, tmp_path, **OPTIONS)
-    kill(arguments, step)
-    assert not (tmp_path / "export").exists()
+    # Before the first checkpoint, in the first epoch, and in the second one.
+    saved: list[int] = []
+    for step in (1, random.randrange(7, 25), random.randrange(33, 38)):
+        assert kill(arguments, step) == max(saved, default=0) + 1
+        assert not (tmp_path / "export").exists()
+        saved = [number for number, _ in find_states(tmp_path / "checkpoints")]
+        # What was saved is not done again.
+        assert step // 3 * 3 <= max(saved, default=0) + 3
     with record_samples() as seen:
         output = train_here(arguments)
     begin = min(seen)
+    assert begin == max(saved)
     assert begin % 3 == 0
-    # What was saved is not done again, and nothing is left out.
-    assert step // 3 * 3 <= begin + 3
+    # Nothing is left out.
     assert seen == {number: samples[number] for number in range(begin, NUM_STEPS)}, f"killed after step {step}"
     assert re.findall(r"^step (\d+)/", output, flags=re.MULTILINE) == [str(k) for k in range(begin + 1, NUM_STEPS + 1)]
-    assert read_export(tmp_path) == read_export(folder)
-    assert_same_list(tmp_path, folder)
-
-
-def test_a_run_that_is_killed_three_times_ends_with_the_bytes_of_an_undisturbed_one(
-    checkpoint, mixed, undisturbed, tmp_path
-):
-    folder, _ = undisturbed
-    arguments = write_arguments(checkpoint, mixed, tmp_path, **OPTIONS)
-    for step in (5, 17, 31):
-        kill(arguments, step)
-    done = run_process(*arguments)
-    assert (done.code, done.errors) == (0, "")
     assert read_export(tmp_path) == read_export(folder)
     assert_same_list(tmp_path, folder)
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_run import mixed_rows, read_losses, read_scalars, read_weights, run_process, write_arguments, write_meta
+from tests.tiny_run import (
+    mixed_rows,
+    read_losses,
+    read_scalars,
+    read_weights,
+    run_here,
+    run_process,
+    write_arguments,
+    write_meta,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +53,8 @@ def meta(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> Path:
-    done = run_process(*write_arguments(checkpoint, meta, folder, **{**OPTIONS, **options}))
+    arguments = write_arguments(checkpoint, meta, folder, **{**OPTIONS, **options})
+    done = run_here(arguments) if options["devices"] == 1 else run_process(*arguments)
     assert done.code == 0, done.errors
     return folder
 

@@ -17,6 +17,7 @@ from tests.tiny_run import (
     mixed_rows,
     read_losses,
     read_weights,
+    run_here,
     run_process,
     start_process,
     write_arguments,
@@ -85,7 +86,8 @@ def write(checkpoint: Path, meta: Path, folder: Path, strategy: str, devices: in
 
 
 def go_on(checkpoint: Path, meta: Path, folder: Path, strategy: str, devices: int) -> Path:
-    done = run_process(*write(checkpoint, meta, folder, strategy, devices))
+    arguments = write(checkpoint, meta, folder, strategy, devices)
+    done = run_here(arguments) if strategy == "single" else run_process(*arguments)
     assert done.code == 0, done.errors
     return folder
 
