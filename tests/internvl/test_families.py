@@ -8,6 +8,7 @@ from internvl.errors import InputError
 from internvl.families import FAMILIES, list_exports
 from internvl.internlm2_config import to_internlm2_config
 from internvl.model.configuration import language_config
+from internvl.native_limits import check_chat
 from internvl.template import find_template
 
 
@@ -54,3 +55,15 @@ def test_what_becomes_an_internlm2_is_what_the_conversion_takes():
 def test_the_first_pixel_shuffle_has_no_form_of_transformers():
     assert list_exports("LlamaForCausalLM", "v1") == ("internvl", "internlm2")
     assert list_exports("Qwen2ForCausalLM", "v2") == ("internvl", "hf")
+
+
+def test_what_has_a_form_of_transformers_is_what_the_conversion_takes():
+    for family in FAMILIES:
+        if not family.refusal:
+            language = language_config({"architectures": [family.decoder.architecture]}).to_dict()
+            try:
+                check_chat({"ps_version": family.ps_version, "llm_config": language})
+            except InputError:
+                assert "hf" not in family.exports
+            else:
+                assert "hf" in family.exports
