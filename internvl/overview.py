@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from internvl.certificate_file import check_certificate
 from internvl.errors import InputError, MissingError
 from internvl.family import find_family
 from internvl.folder import MODEL_TYPE, check_folder, read_config, read_json, weight_files
@@ -133,7 +134,7 @@ def _tell(look: _Look, names: set[str], native: bool) -> dict[str, str]:
             "pictures": lambda: _describe_tiling(values),
         }
     actions["tokenizer"] = lambda: _describe_tokenizer(look)
-    actions["certificate"] = lambda: {"certificate": _describe_certificate(look.folder)}
+    actions["certificate"] = lambda: {"certificate": _describe_certificate(look)}
     facts: dict[str, str] = {}
     for name, action in actions.items():
         facts |= attempt(look.problems, action, f"config.json, {name}") or {name: "cannot be told, see below"}
@@ -311,8 +312,15 @@ def _describe_tokenizer(look: _Look) -> dict[str, str]:
     return {"tokenizer": "; ".join(words)}
 
 
-def _describe_certificate(folder: Path) -> str:
-    return "there" if (folder / "certificate.json").is_file() else "none"
+def _describe_certificate(look: _Look) -> str:
+    """Whether there is one, and whether it is of these files; a page reads no weights, so it goes by their sizes."""
+    verdict = check_certificate(look.folder)
+    if verdict is None:
+        return "none"
+    if verdict.holds:
+        return "holds; the files have the recorded sizes"
+    look.remarks.append(f"certificate: it does not hold; {'; '.join(verdict.reasons)}")
+    return "does not hold, see below"
 
 
 def _remark(look: _Look, accounts: Accounts | None) -> list[str]:

@@ -40,7 +40,7 @@ LIGHT = [
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
             *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "certificate_file"),
-            *("native_config", "native_limits", "spellings", "normalization"),
+            *("native_config", "native_limits", "spellings", "normalization", "families", "family"),
         )
     }
 ]

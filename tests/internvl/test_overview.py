@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from internvl.certificate_file import describe_files
 from internvl.errors import InputError
 from internvl.inventory import Overview
 from internvl.model import load_model
@@ -227,6 +228,19 @@ def test_a_value_that_makes_no_sense_is_a_problem_and_the_rest_is_told(folder):
         assert render(overview)
     # The rate is chosen by whoever loads it.
     assert told == {True, False}
+
+
+def test_a_certificate_holds_for_the_files_it_was_written_for(folder):
+    values = {"holds": True, "reasons": [], "output": {"files": describe_files(folder)}}
+    (folder / "certificate.json").write_text(json.dumps(values))
+    overview = look(folder)
+    assert overview.facts["certificate"] == "holds; the files have the recorded sizes"
+    assert overview.unused == {}
+    change_config(folder, image_context_token_id=3)
+    overview = look(folder)
+    assert overview.facts["certificate"] == "does not hold, see below"
+    (remark,) = overview.remarks
+    assert remark.startswith("certificate: it does not hold; config.json has ")
 
 
 def test_nothing_to_look_at(tmp_path):
