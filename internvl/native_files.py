@@ -30,6 +30,10 @@ _DIFFERENCES = {
     "frames": "frames of a video are announced as `Frame1: `, those of training as `Frame-1: `",
     "positions": "position embeddings are resampled in the type of the weights, not in float32",
 }
+_START = (
+    "servers that tokenize the text of a chat template without special tokens leave out the first one; transformers "
+    "does not"
+)
 
 
 def save_native_files(
@@ -55,12 +59,12 @@ def save_native_files(
     _write(folder / "generation_config.json", generation)
     video = VIDEO_SLOT if VIDEO_SLOT in processor.tokenizer.get_vocab() else _RESERVED
     _save_tokenizer(folder, processor, video)
-    start = _find_start(processor.tokenizer)
-    jinja = write_jinja(processor.template, video=video, start=start)
+    start = _find_start(processor)
+    jinja = write_jinja(processor.template, video=video, start=start or "")
     (folder / "chat_template.jinja").write_text(jinja, encoding="utf-8")
     _save_processors(folder, values, processor.tokens_per_tile)
     _check_tokenizer(folder, processor)
-    return list_differences(values)
+    return list_differences(values) | ({"start": _START} if start is None else {})
 
 
 def list_values(config: InternVLChatConfig, dtype: torch.dtype) -> dict[str, Any]:
@@ -124,9 +128,7 @@ def _save_processors(folder: Path, values: Mapping[str, Any], tokens_per_tile: i
         "rescale_factor": 1 / 255,
         "do_normalize": True,
     }
-    _write(
-        folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling
-    )
+    _write(folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling)
     frames = {key: tiling[key] for key in ("size", "image_mean", "image_std")}
     kind = {"video_processor_type": "InternVLVideoProcessor"}
     _write(folder / "video_preprocessor_config.json", steps | kind | frames)
@@ -134,10 +136,19 @@ def _save_processors(folder: Path, values: Mapping[str, Any], tokens_per_tile: i
     _write(folder / "processor_config.json", processor)
 
 
-def _find_start(tokenizer: Any) -> str:
-    """The token that the tokenizer puts first; servers do not let it when there is a chat template."""
-    first = tokenizer.backend_tokenizer.encode("").ids[:1]
-    return str(tokenizer.bos_token) if first and first[0] == tokenizer.bos_token_id else ""
+def _find_start(processor: InternVLProcessor) -> str | None:
+    """The token that the tokenizer puts first; servers do not let it when there is a chat template.
+
+    Some tokenizers write a space after it that they would not write if it were in the text: None, leave it to them.
+    """
+    tokenizer = processor.tokenizer
+    backend = tokenizer.backend_tokenizer
+    head = processor.template.system_head + "Hello"
+    whole, alone = backend.encode(head).ids, backend.encode(head, add_special_tokens=False).ids
+    if whole == alone:
+        return ""
+    start = str(tokenizer.bos_token)
+    return start if backend.encode(start + head, add_special_tokens=False).ids == whole else None
 
 
 def _check_tokenizer(folder: Path, processor: InternVLProcessor) -> None:

@@ -26,6 +26,7 @@ _FIXED_VISION: Mapping[str, Any] = {
     "use_absolute_position_embeddings": True,
     "use_mask_token": False,
 }
+_TOLD_ELSEWHERE = ("select_layer", "downsample_ratio", "llm_config")
 _KEEP = "keep it with `--to internvl`"
 
 
@@ -41,6 +42,12 @@ def check_native(values: Mapping[str, Any], folder: Path) -> None:
         raise InputError(
             f"ps_version: expected v2 in {path}, whose model type has no other, got {extra['ps_version']!r}; "
             "use the checkpoint that it was made from"
+        )
+    doubled = next((key for key in _TOLD_ELSEWHERE if key in extra), None)
+    if doubled is not None:
+        raise InputError(
+            f"internvl_chat: expected no {doubled} in {path}, got {extra[doubled]!r}; move it to the key that "
+            "transformers reads"
         )
     _check_fixed(values, _FIXED, path)
     _check_fixed(vision, _FIXED_VISION, path)
@@ -82,9 +89,7 @@ def check_chat(values: Mapping[str, Any]) -> None:
         )
     architecture = (language.get("architectures") or ["none"])[0]
     if architecture not in DECODERS.values():
-        raise InputError(
-            f"llm_config: expected one of {', '.join(DECODERS.values())}, got {architecture}; {_KEEP}"
-        )
+        raise InputError(f"llm_config: expected one of {', '.join(DECODERS.values())}, got {architecture}; {_KEEP}")
     eps = vision.get("layer_norm_eps", _QUERY_EPS)
     if vision.get("qk_normalization", True) and eps != _QUERY_EPS:
         raise InputError(

@@ -1,6 +1,6 @@
 """Keys of a config.json that changed their names: written in the old and the new spelling, with the same values.
 
-transformers 5 writes `rope_parameters` and `dtype`; what reads `rope_theta`, `rope_scaling` and `torch_dtype` would take
+transformers 5 writes `rope_parameters` and `dtype`; what reads `rope_theta`, `rope_scaling`, `torch_dtype` would take
 its defaults in silence, and a decoder with another theta talks nonsense.
 """
 

@@ -11,6 +11,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from internvl.errors import InputError
+from internvl.spellings import add_spellings
 
 _MODEL_TYPES = {architecture: kind for kind, architecture in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.items()}
 # InternLM2 is Llama with other names and fused rows; internvl.model.internlm2 regroups the weights.
@@ -99,7 +100,8 @@ def language_config(values: dict[str, Any]) -> PreTrainedConfig:
             "convert the checkpoint to one that it has"
         )
     # A published key may name remote code (`internlm2`) or nothing; the architecture decides.
-    cleaned = {key: value for key, value in values.items() if key not in ("model_type", "auto_map", "bias")}
+    spelled = add_spellings(values)  # some old words are refused by the versions that know the new ones
+    cleaned = {key: value for key, value in spelled.items() if key not in ("model_type", "auto_map", "bias")}
     if architecture == "InternLM2ForCausalLM":
         bias = bool(values.get("bias", False))
         cleaned |= {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}

@@ -53,7 +53,7 @@ def to_chat(shapes: Shapes) -> Layout:
     origins = {name if new != name and new in shapes else new: name for name, new in renamed.items()}
     layout: dict[str, Placed] = {}
     fused: set[str] = set()
-    for name, origin in origins.items():
+    for name in origins:
         found = _QUERY.fullmatch(name)
         parts = [f"{found['layer']}{letter}_proj.{found['kind']}" for letter in "qkv"] if found else []
         if found and all(part in origins for part in parts):

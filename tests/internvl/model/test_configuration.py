@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoConfig, LlamaConfig, Qwen2Config
 
+from internvl.errors import InputError
 from internvl.model import InternVisionConfig, InternVLChatConfig
 from internvl.model.configuration import language_config
 from tests.tiny import tiny_config
@@ -177,3 +178,12 @@ def test_internlm2_is_llama_with_its_own_bias_key(bias):
     assert (config.attention_bias, config.mlp_bias, config.num_key_value_heads) == (bias, False, 2)
     assert (config.rope_parameters["rope_theta"], config.rms_norm_eps) == (1_000_000, 1e-5)
     assert config.architectures == ["LlamaForCausalLM"]
+
+
+def test_internlm3_is_llama_if_its_projections_are_alike():
+    values = {"architectures": ["InternLM3ForCausalLM"], "hidden_size": 64, "num_attention_heads": 4, "head_dim": 16}
+    config = language_config(values | {"model_type": "internlm3", "bias": True, "qkv_bias": True})
+    assert isinstance(config, LlamaConfig)
+    assert (config.attention_bias, config.mlp_bias, config.architectures) == (True, True, ["LlamaForCausalLM"])
+    with pytest.raises(InputError, match=r"`bias` and `qkv_bias` of an InternLM3 alike, got False and True; Llama has"):
+        language_config(values | {"qkv_bias": True})

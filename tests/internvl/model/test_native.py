@@ -74,7 +74,9 @@ def test_there_and_back_is_the_same_to_the_byte():
     stored = as_stored(TensorDict(dict(model.bfloat16().named_parameters())))
     native = Rearranged(stored, to_native(stored.shapes))
     back = Rearranged(native, to_chat(native.shapes))
-    assert back.shapes == stored.shapes and is_native(native.shapes) and not is_native(stored.shapes)
+    assert back.shapes == stored.shapes
+    assert is_native(native.shapes)
+    assert not is_native(stored.shapes)
     for name in stored.shapes:
         assert torch.equal(back.read(name), stored.read(name)), name
 
@@ -85,7 +87,9 @@ def test_names_in_memory_are_read_too():
     theirs |= {"model.multi_modal_projector.linear_2.bias": (4,), "model.language_model.norm.weight": (4,)}
     layout = to_chat(theirs)
     assert {name: [piece.origin for piece in placed.pieces] for name, placed in layout.items()} == {
-        "vision_model.encoder.layers.3.attn.qkv.bias": [f"model.{LAYER}attention.{letter}_proj.bias" for letter in "qkv"],
+        "vision_model.encoder.layers.3.attn.qkv.bias": [
+            f"model.{LAYER}attention.{letter}_proj.bias" for letter in "qkv"
+        ],
         "vision_model.encoder.layers.3.attn.k_norm.weight": [f"model.{LAYER}attention.k_norm.weight"],
         "mlp1.3.bias": ["model.multi_modal_projector.linear_2.bias"],
         "language_model.model.norm.weight": ["model.language_model.norm.weight"],
@@ -102,5 +106,5 @@ def test_what_is_not_known_is_kept_and_reported(tmp_path):
     write_native(tmp_path, model, tiny_processor(model.config))
     path = Path(tmp_path / "model.safetensors")
     save_file(load_file(path) | {"vision_tower.layernorm.weight": torch.ones(32)}, path)
-    with pytest.raises(InputError, match="1 unexpected .vision_tower.layernorm.weight.; config.json and the weights"):
+    with pytest.raises(InputError, match=r"1 unexpected .vision_tower.layernorm.weight.; config.json and the weights"):
         load_model(tmp_path)
