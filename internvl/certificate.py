@@ -53,6 +53,7 @@ class Certificate:
         return (
             f"certified: same prompts {probe['same_prompts']}, same greedy texts {probe['same_texts']}, logits differ "
             f"by {probe['max_logit_difference']:.3g} at most ({computed['dtype']} on {computed['device']})"
+            + ("; all texts are the same one, which proves little" if probe["distinct_texts"] == 1 else "")
         )
 
 

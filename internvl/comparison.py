@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class Compared:
     pixel_difference: float | None
     difference: float | None
     relative: float | None
-    spread: float
+    spread: float | None
     texts: tuple[str, str]
     same_text: bool | None
     margin: float | None
@@ -54,12 +55,14 @@ class Comparison:
 
     Attributes:
         threshold: for the relative difference of logits.
+        slack: a text may part where its token was ahead by no more, as a part of the largest logit.
         num_distinct: different answers among the left side's; one for all prompts would prove little.
         reasons: in plain words, why the sides are not the same model; none if they are.
     """
 
     probes: tuple[Compared, ...]
     threshold: float
+    slack: float
     num_distinct: int
     reasons: tuple[str, ...]
 
@@ -98,6 +101,7 @@ class Comparison:
             "max_logit_difference_relative": self.max_relative,
             "threshold_relative": self.threshold,
             "same_texts": self.same_texts,
+            "texts_may_part_at_margin": self.slack,
             "distinct_texts": self.num_distinct,
             "prompts": [
                 {
@@ -132,7 +136,7 @@ def compare(left: Answers, right: Answers, known: Collection[str] = ()) -> Compa
     threshold = THRESHOLDS[coarse]
     slack = 0.0 if coarse == torch.float32 else 2 * threshold
     generated = {answer.new_ids for answer in left.answers if answer.new_ids}
-    return Comparison(probes, threshold, len(generated), tuple(_list_reasons(probes, threshold, slack, known)))
+    return Comparison(probes, threshold, slack, len(generated), tuple(_list_reasons(probes, threshold, slack, known)))
 
 
 def _compare(left: Answer, right: Answer) -> Compared:
@@ -147,10 +151,10 @@ def _compare(left: Answer, right: Answer) -> Compared:
         pixel_difference=_measure(left.pixel_values, right.pixel_values),
         difference=difference,
         relative=None if difference is None else difference / scale,
-        spread=float(left.values.std()),
+        spread=_finite(float(left.values.std())),
         texts=(left.text, right.text),
         same_text=left.new_ids == right.new_ids if left.new_ids or right.new_ids else None,
-        margin=None if step is None else left.margins[step] / scale,
+        margin=None if step is None else _finite(left.margins[step] / scale),
     )
 
 
@@ -188,8 +192,11 @@ def _measure(left: Tensor, right: Tensor) -> float | None:
         return None
     if not left.numel():
         return 0.0
-    difference = float((left - right).abs().max())
-    return difference if difference < float("inf") else None
+    return _finite(float((left - right).abs().max()))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _is_within(value: float | None, limit: float) -> bool:

@@ -170,6 +170,22 @@ def test_a_cut_off_output_does_not_hold(chat, copy):
     assert not check_certificate(copy).holds
 
 
+def test_one_text_for_everything_proves_little(copy):
+    change_weights(copy, lambda state: state["language_model.lm_head.weight"].zero_())
+    certificate = convert(copy, Path(shutil.copytree(copy, copy.with_name("other"))))
+    assert certificate.values["probe"]["distinct_texts"] == 1
+    assert certificate.describe().endswith("all texts are the same one, which proves little")
+
+
+def test_what_is_no_number_is_no_proof(copy):
+    change_weights(copy, lambda state: state["language_model.lm_head.weight"].fill_(float("nan")))
+    certificate = convert(copy, Path(shutil.copytree(copy, copy.with_name("other"))))
+    assert certificate.reasons == (
+        "other logits for 3 of 3 probes (several tiles, tall picture, Chinese), of other shapes or no numbers",
+    )
+    assert check_certificate(copy.with_name("other")).reasons[1:] == certificate.reasons
+
+
 def test_a_broken_source_is_the_mistake_of_the_user(chat, copy):
     (copy / WEIGHTS).write_bytes(b"")
     with pytest.raises(InputError, match="expected readable weights"):

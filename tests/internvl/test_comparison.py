@@ -79,6 +79,7 @@ def test_a_coarse_type_allows_more_and_texts_may_part_where_it_was_close():
     assert parted.reasons == ()
     assert parted.same_texts == "1/2"
     assert parted.probes[0].margin == pytest.approx(0.02)
+    assert (parted.slack, compare(make(), make()).slack) == (2 * THRESHOLDS[coarse], 0.0)
     far = make(coarse, margins=(3.0, 0.2))
     assert compare(far, make(coarse, new_ids=(4, 6))).reasons == ("other greedy texts for 1 of 2 probes (picture)",)
 
