@@ -7,8 +7,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from internvl.errors import InputError
+
+if TYPE_CHECKING:
+    from internvl.certificate import Certificate
 
 TARGETS = {
     "internvl": "the layout of OpenGVLab",
@@ -59,6 +63,7 @@ def _add_assemble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pad2square", action="store_true", help="pad pictures to squares")
     parser.add_argument("--normalize-type", default="imagenet", help="of the pixels (default imagenet)")
     parser.add_argument("--seed", type=int, default=0, help="of new weights (default 0)")
+    _add_certificate(parser)
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +80,15 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="of new rows of word embeddings with --llm-path (default 0)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is at --output")
+    _add_certificate(parser)
+
+
+def _add_certificate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-certificate",
+        action="store_true",
+        help="do not load both sides and compare their answers, for machines that cannot hold the model",
+    )
 
 
 def _size(word: str) -> int:
@@ -128,13 +142,20 @@ def make_quickstart(data: Path, model: Path, num_train: int, num_held_out: int, 
     print(f"{model}: an untrained InternVL with its tokenizer")
 
 
-def join_parts(options: argparse.Namespace) -> None:
+def join_parts(options: argparse.Namespace) -> int:
     """Write a chat checkpoint out of its parts."""
     from internvl.assemble import assemble
+    from internvl.certificate import certify
+    from internvl.hub import find_folder
 
     values = vars(options) | {"template": options.conv_style, "progress": _count_up("tensors")}
-    assemble(**{name: value for name, value in values.items() if name not in ("command", "conv_style")})
+    values = {name: value for name, value in values.items() if name not in ("command", "conv_style", "no_certificate")}
+    parts = {name: values[name] for name in ("vision_path", "mlp_path", "llm_path") if values[name] is not None}
+    assemble(**values)
     print(f"{options.output}: a chat model with its tokenizer")
+    chosen = {name: value for name, value in values.items() if name not in (*parts, "output", "progress")}
+    source = {name: find_folder(path) for name, path in parts.items()}
+    return _finish(options, lambda: certify("assemble", source=source, output=options.output, options=chosen))
 
 
 def inspect(path: str, as_json: bool) -> int:
@@ -151,11 +172,11 @@ def inspect(path: str, as_json: bool) -> int:
     return 0 if overview.is_usable else 1
 
 
-def convert_checkpoint(options: argparse.Namespace) -> None:
+def convert_checkpoint(options: argparse.Namespace) -> int:
     """Write a checkpoint in another layout."""
     import torch
 
-    from internvl.convert import Conversion, convert
+    from internvl.convert import Conversion, certify_conversion, convert
     from internvl.hub import find_folder
 
     conversion = Conversion(
@@ -166,15 +187,40 @@ def convert_checkpoint(options: argparse.Namespace) -> None:
         dtype=getattr(torch, options.dtype) if options.dtype else None,
         seed=options.seed,
     )
-    progress = _count_up("tensors")
-    convert(
+    differences = convert(
         conversion,
         options.output,
         overwrite=options.overwrite,
         max_bytes=options.max_shard_size,
-        progress=progress,
+        progress=_count_up("tensors"),
     )
     print(f"{options.output}: {TARGETS[options.to]}")
+    for name, text in differences.items():
+        print(f"other programs, {name.replace('_', ' ')}: {text}")
+    return _finish(options, lambda: certify_conversion(conversion, options.output, differences))
+
+
+def _finish(options: argparse.Namespace, certify: Callable[[], Certificate]) -> int:
+    """Prove what was written; 1 if it is not what it was made from, or cannot be proven."""
+    from internvl.certificate_file import check_certificate
+
+    if options.no_certificate:
+        return 0
+    verdict = check_certificate(options.output) if options.output.is_dir() else None
+    if verdict is not None and verdict.holds:
+        print("certified before, and the files are those of that time")
+        return 0
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        certificate = certify()
+    except InputError as error:
+        print(f"error: {options.output} is written and not certified: {error}", file=sys.stderr)
+        return 1
+    print(certificate.describe(), file=sys.stdout if certificate.holds else sys.stderr)
+    return 0 if certificate.holds else 1
 
 
 def main(arguments: list[str]) -> int:
@@ -184,11 +230,10 @@ def main(arguments: list[str]) -> int:
         if options.command == "inspect":
             return inspect(options.path, options.json)
         if options.command == "assemble":
-            join_parts(options)
-        elif options.command == "convert":
-            convert_checkpoint(options)
-        else:
-            make_quickstart(options.data, options.model, options.num_train, options.num_held_out, options.seed)
+            return join_parts(options)
+        if options.command == "convert":
+            return convert_checkpoint(options)
+        make_quickstart(options.data, options.model, options.num_train, options.num_held_out, options.seed)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from importlib.metadata import version
+from operator import add
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,18 +17,27 @@ import internvl
 from internvl.certificate_file import CERTIFICATE, describe_files
 from internvl.comparison import Comparison, compare
 from internvl.elements import Elements, count_elements
+from internvl.folder import read_json
 from internvl.model.adapters import is_wrapped
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.internlm2 import is_internlm2
 from internvl.model.native import is_native
 from internvl.model.tensor_folder import TensorFolder
 from internvl.model.tensors import Dtypes, Shapes
+from internvl.parts import is_chat, open_language, open_part, open_vision
 from internvl.probe import Answers
 from internvl.probe_adapters import answer_wrapped
 from internvl.probe_models import Precision, answer_native, answer_ours, choose_precision, count_parameters
 from internvl.probe_parts import answer_joined, answer_parts, list_changed
 
 _Read = TypeVar("_Read")
+PART_OPTIONS = {"vision": "vision_path", "projector": "mlp_path", "language": "llm_path"}
+"""The parts of a chat model, and the options that name them."""
+_PREFIXES = {
+    "vision": ("vision_model.", "vision_tower.", "model.vision_tower."),
+    "projector": ("mlp1.", "multi_modal_projector.", "model.multi_modal_projector."),
+    "language": ("language_model.", "model.language_model.", "lm_head."),
+}
 _PACKAGES = ("torch", "transformers", "peft", "safetensors")
 Source = Path | Mapping[str, Path]
 
@@ -87,30 +98,43 @@ def certify(
         InputError: the source cannot be read, or memory is too small. A broken output is no error, but the finding.
     """
     paths = dict(source) if isinstance(source, Mapping) else {"source": source}
-    size = sum(count_parameters(path) for path in paths.values() if path.is_dir())
+    size = sum(count_parameters(path) for path in set(paths.values()) if path.is_dir())
     precision = choose_precision(size, dtype, device)
-    reasons: list[str] = []
-    values: dict[str, Any] = {"kind": kind, "options": {name: _word(value) for name, value in (options or {}).items()}}
+    findings: dict[str, Any] = {"reasons": []}
     try:
         if isinstance(source, Mapping):
             findings = _compare_parts(paths, output, precision)
         else:
             findings = _compare_folders(source, output, precision, tuple(known or {}))
-        reasons += findings.pop("reasons")
-        values |= findings
     except _OutputError as error:
-        reasons.append(f"the written folder cannot be used: {error}")
-    values["known_differences"] = dict(known or {})
+        findings["reasons"].append(f"the written folder cannot be used: {error}")
+    findings["known_differences"] = dict(known or {})
     if steps:
-        values["steps"] = list(steps)
-    values["versions"] = {"internvl": internvl.__version__} | {name: version(name) for name in _PACKAGES}
-    values["source"] = {
-        name: {"path": str(path.resolve()), "files": describe_files(path)} for name, path in paths.items()
+        findings["steps"] = list(steps)
+    return _write(output / CERTIFICATE, kind, paths, output, options, findings)
+
+
+def _write(
+    target: Path,
+    kind: str,
+    paths: Mapping[str, Path],
+    output: Path,
+    options: Mapping[str, Any] | None,
+    findings: dict[str, Any],
+) -> Certificate:
+    reasons = findings.pop("reasons")
+    values = {
+        "holds": not reasons,
+        "reasons": reasons,
+        "kind": kind,
+        "options": {name: _word(value) for name, value in (options or {}).items()},
+        **findings,
+        "versions": {"internvl": internvl.__version__} | {name: version(name) for name in _PACKAGES},
+        "source": {name: {"path": str(path.resolve()), "files": describe_files(path)} for name, path in paths.items()},
+        "output": {"files": describe_files(output)},
     }
-    values["output"] = {"files": describe_files(output)}
-    values = {"holds": not reasons, "reasons": reasons, **values}
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    (output / CERTIFICATE).write_text(text + "\n", encoding="utf-8")
+    target.write_text(text + "\n", encoding="utf-8")
     return Certificate(not reasons, tuple(reasons), values)
 
 
@@ -131,7 +155,7 @@ def _compare_folders(source: Path, output: Path, precision: Precision, known: Co
     if rounds or merges:
         rounding = _describe_rounding(compare(_answer(source, precision, given=left), left), merges)
     why_not = "adapters were merged" if merges else "numbers were rounded to another type" if rounds else None
-    elements, changes = _compare_elements([source], output, why_not)
+    elements, changes = _compare_elements({source: list(PART_OPTIONS)}, output, why_not)
     return {
         "reasons": [*comparison.reasons, *changes],
         "computed": _describe_sides(left, right),
@@ -143,12 +167,14 @@ def _compare_folders(source: Path, output: Path, precision: Precision, known: Co
 
 
 def _compare_parts(paths: Mapping[str, Path], output: Path, precision: Precision) -> dict[str, Any]:
-    """Parts that were joined."""
+    """Parts that were joined; a part can be that of a chat checkpoint."""
     rows = _from_output(lambda: list_changed(paths, output))
+    written = _from_output(lambda: open_checkpoint(output)[1].dtypes)
     right = _from_output(lambda: answer_joined(paths, output, precision))
-    left = answer_parts(paths, output, precision)
+    left = answer_parts(paths, output, precision, written)
     comparison = compare(left, right)
-    elements, changes = _compare_elements(list(paths.values()), output, None, rows)
+    roles = {path: [word for word, name in PART_OPTIONS.items() if paths.get(name) == path] for path in paths.values()}
+    elements, changes = _compare_elements(roles, output, _find_changes(paths, written), rows)
     return {
         "reasons": [*comparison.reasons, *changes],
         "computed": _describe_sides(left, right),
@@ -157,6 +183,70 @@ def _compare_parts(paths: Mapping[str, Path], output: Path, precision: Precision
         "rounding": None,
         "accounting": elements,
     }
+
+
+def _find_changes(paths: Mapping[str, Path], written: Dtypes) -> str | None:
+    """Why the numbers of parts are others in the whole, if they are."""
+    for name, path in paths.items():
+        if path.is_dir() and is_wrapped(TensorFolder(path).shapes):
+            return "adapters were merged"
+        if name != "mlp_path":
+            prefix, read = {
+                "vision_path": ("vision_model", open_vision),
+                "llm_path": ("language_model", open_language),
+            }[name]
+            types = read(path)[1].dtypes
+            if any(written.get(f"{prefix}.{each}", dtype) != dtype for each, dtype in types.items()):
+                return "numbers were rounded to another type"
+    return None
+
+
+def certify_part(
+    role: str,
+    *,
+    source: Path,
+    output: Path,
+    options: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+) -> Certificate:
+    """Compare a part with the chat checkpoint that it was taken from, and write a certificate into it or beside it.
+
+    Args:
+        role: "vision" or "projector".
+        source: the chat checkpoint.
+        output: folder of the vision tower, or file of the projector.
+        options: of what was done.
+        dtype, device: to compute in; by default as good and as fast as memory permits.
+
+    Raises:
+        InputError: the source cannot be read, or memory is too small. A broken output is no error, but the finding.
+    """
+    precision = choose_precision(count_parameters(source), dtype, device)
+    paths = {"vision_path": source, "mlp_path": source, PART_OPTIONS[role]: output}
+    prefix = {"vision": "vision_model.", "projector": "mlp1."}[role]
+    read = {name: kind for name, kind in open_checkpoint(source)[1].dtypes.items() if name.startswith(prefix)}
+    findings: dict[str, Any] = {"reasons": []}
+    try:
+        part = _from_output(lambda: open_part(role, output))
+        written = {f"{prefix}{name}": kind for name, kind in part.dtypes.items()}
+        right = _from_output(lambda: answer_parts(paths, source, precision))
+        left = answer_joined(paths, source, precision, written)
+        comparison = compare(left, right)
+        why_not = "adapters were merged" if is_wrapped(TensorFolder(source).shapes) else None
+        why_not = why_not or (None if written == read else "numbers were rounded to another type")
+        elements, changes = _compare_elements({source: [role]}, output, why_not)
+        findings = {
+            "reasons": [*comparison.reasons, *changes],
+            "computed": _describe_sides(left, right),
+            "steps": [f"{role} taken out"],
+            "probe": comparison.describe(),
+            "accounting": elements,
+        }
+    except _OutputError as error:
+        findings["reasons"].append(f"what was written cannot be used: {error}")
+    target = output / CERTIFICATE if output.is_dir() else output.with_name(f"{output.stem}.{CERTIFICATE}")
+    return _write(target, "extract", {"source": source}, output, options, findings)
 
 
 def _answer(
@@ -185,15 +275,23 @@ def _from_output(read: Callable[[], _Read]) -> _Read:
 
 
 def _compare_elements(
-    sources: Sequence[Path], output: Path, why_not: str | None, rows: Mapping[str, int] | None = None
+    sources: Mapping[Path, Sequence[str]], output: Path, why_not: str | None, rows: Mapping[str, int] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """Count all numbers on both sides; where none may change, every one that was read is written.
 
-    `rows` limits tensors that changed in size to the rows that did not.
+    Of a chat checkpoint among the sources count the named parts. `rows` limits tensors that changed in size to the
+    rows that did not.
     """
     limits = rows or {}
-    read = count_elements(*sources, limit=lambda name: limits.get(_bare(name)))
-    written = count_elements(output, limit=lambda name: limits.get(_bare(name)))
+
+    def count(path: Path, roles: Sequence[str]) -> Elements:
+        left_out = tuple(prefix for role, prefixes in _PREFIXES.items() if role not in roles for prefix in prefixes)
+        return count_elements(path, lambda name: 0 if name.startswith(left_out) else limits.get(_bare(name)))
+
+    read = reduce(
+        add, (count(path, roles if _is_chat(path) else list(PART_OPTIONS)) for path, roles in sources.items())
+    )
+    written = count(output, list(PART_OPTIONS))
     same = (read.counts, read.sums) == (written.counts, written.sums)
     values = {
         "source": _describe_elements(read),
@@ -212,6 +310,10 @@ def _compare_elements(
         if (read.counts.get(kind), read.sums.get(kind)) != (written.counts.get(kind), written.sums.get(kind))
     ]
     return values, [f"the stored numbers are not those of the source ({'; '.join(different)})"]
+
+
+def _is_chat(path: Path) -> bool:
+    return path.is_dir() and is_chat(read_json(path / "config.json"))
 
 
 def _bare(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from internvl.assemble import Whole, join, resize_tiles
+from internvl.certificate import Certificate, certify, certify_part
 from internvl.errors import InputError
 from internvl.folder import check_folder, read_config
 from internvl.internlm2_config import to_internlm2_config
@@ -52,8 +53,7 @@ def convert(
     overwrite: bool = False,
     max_bytes: int = MAX_BYTES,
     progress: Callable[[int, int], None] | None = None,
-    finish: Callable[[Path], None] | None = None,
-) -> Path:
+) -> Mapping[str, str]:
     """Write it; no more than one of its files is in memory, and neither an error nor a kill leaves a half of it.
 
     Args:
@@ -62,7 +62,9 @@ def convert(
         overwrite: whether it may replace one.
         max_bytes: of a file of weights.
         progress: is told how many tensors are written, and how many there are.
-        finish: gets the folder before it has its name, to add to it.
+
+    Returns:
+        In what the inputs that other programs give the model can differ from ours, by name.
 
     Raises:
         InputError: the checkpoint is broken, or the layout cannot hold it.
@@ -72,12 +74,32 @@ def convert(
     whole = open_whole(conversion)
     if conversion.to == "projector":
         _write_projector(output, whole.tensors, conversion.dtype)
-        return output
+        return {}
     with replace_folder(output) as folder:
-        _WRITERS[conversion.to](folder, whole, conversion.dtype, max_bytes, progress)
-        if finish is not None:
-            finish(folder)
-    return output
+        return _WRITERS[conversion.to](folder, whole, conversion.dtype, max_bytes, progress)
+
+
+def certify_conversion(conversion: Conversion, output: Path, differences: Mapping[str, str]) -> Certificate:
+    """Prove what was written, and write certificate.json.
+
+    Args:
+        conversion: what was done.
+        output: what was written.
+        differences: that `convert` told.
+
+    Raises:
+        InputError: there is not enough memory to load the model.
+    """
+    names = ("to", "llm_path", "force_image_size", "dtype", "seed")
+    options = {name: getattr(conversion, name) for name in names if getattr(conversion, name) is not None}
+    source = conversion.source
+    if conversion.to in ("vision", "projector"):
+        return certify_part(conversion.to, source=source, output=output, options=options)
+    if conversion.llm_path is not None or conversion.force_image_size is not None:
+        paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
+        return certify("convert", source=paths, output=output, options=options)
+    known = {name: differences["thumbnail"] for name in ("prompts", "pixels") if "thumbnail" in differences}
+    return certify("convert", source=source, output=output, options=options, known=known)
 
 
 def open_whole(conversion: Conversion) -> Whole:
@@ -131,11 +153,12 @@ def _write_chat(
     dtype: torch.dtype | None,
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
-) -> None:
+) -> Mapping[str, str]:
     """The layout of OpenGVLab, with a decoder that transformers has."""
     stored = as_stored(whole.tensors)
     write_tensors(folder, stored, dtype, max_bytes=max_bytes, progress=progress)
     save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
+    return {}
 
 
 def _write_internlm2(
@@ -144,7 +167,7 @@ def _write_internlm2(
     dtype: torch.dtype | None,
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
-) -> None:
+) -> Mapping[str, str]:
     """The layout of OpenGVLab with an InternLM2."""
     llm = whole.config.llm_config
     values = to_internlm2_config(llm.to_dict())
@@ -154,6 +177,7 @@ def _write_internlm2(
     save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
     config = read_config(folder)
     write_json(folder / "config.json", config | {"llm_config": values | {"torch_dtype": config["torch_dtype"]}})
+    return {}
 
 
 def _write_native(
@@ -162,14 +186,15 @@ def _write_native(
     dtype: torch.dtype | None,
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
-) -> None:
+) -> Mapping[str, str]:
     """The layout of transformers' own class."""
     # First, because it refuses what that class cannot compute.
     words = find_types(whole, dtype)["language_model.model.embed_tokens.weight"]
-    save_native_files(folder, whole.config, words, whole.processor)
+    differences = save_native_files(folder, whole.config, words, whole.processor)
     stored = as_stored(whole.tensors)
     source = Rearranged(stored, native.to_native(stored.shapes))
     write_tensors(folder, source, dtype, max_bytes=max_bytes, progress=progress)
+    return differences
 
 
 def _write_vision(
@@ -178,7 +203,7 @@ def _write_vision(
     dtype: torch.dtype | None,
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
-) -> None:
+) -> Mapping[str, str]:
     """The vision tower alone."""
     prefix = "vision_model."
     names = {n.removeprefix(prefix): n for n in whole.tensors.shapes if n.startswith(prefix)}
@@ -189,6 +214,7 @@ def _write_vision(
     config.drop_path_rate = 0.0
     config.__dict__.pop("auto_map", None)
     config.save_pretrained(folder)
+    return {}
 
 
 _WRITERS = {"internvl": _write_chat, "internlm2": _write_internlm2, "hf": _write_native, "vision": _write_vision}

@@ -41,25 +41,32 @@ class Elements:
         """Of all types."""
         return sum(self.counts.values())
 
+    def __add__(self, other: Elements) -> Elements:
+        kinds = sorted(self.counts.keys() | other.counts.keys())
+        return Elements(
+            self.num_tensors + other.num_tensors,
+            {kind: self.counts.get(kind, 0) + other.counts.get(kind, 0) for kind in kinds},
+            {kind: (self.sums.get(kind, 0) + other.sums.get(kind, 0)) % 2**64 for kind in kinds},
+        )
 
-def count_elements(*paths: Path, limit: Limit = lambda name: None) -> Elements:
+
+def count_elements(path: Path, limit: Limit = lambda name: None) -> Elements:
     """Count and add up, without what old folders store beside the weights though it follows from config.json.
 
     Args:
-        paths: folders of checkpoints, or files of weights.
+        path: folder of a checkpoint, or file of weights.
         limit: how many rows of the tensor of a name count; None for all of them, 0 to leave it out.
     """
     num_tensors, counts, sums = 0, dict[str, int](), dict[str, int]()
-    for path in paths:
-        for name, tensor in _read_tensors(path):
-            rows = 0 if name.endswith(_DERIVED) else limit(name)
-            if rows == 0:
-                continue
-            tensor = tensor if rows is None else tensor[:rows]
-            kind = str(tensor.dtype).removeprefix("torch.")
-            num_tensors += 1
-            counts[kind] = counts.get(kind, 0) + tensor.numel()
-            sums[kind] = (sums.get(kind, 0) + add_up(tensor)) % 2**64
+    for name, tensor in _read_tensors(path):
+        rows = 0 if name.endswith(_DERIVED) else limit(name)
+        if rows == 0:
+            continue
+        tensor = tensor if rows is None else tensor[:rows]
+        kind = str(tensor.dtype).removeprefix("torch.")
+        num_tensors += 1
+        counts[kind] = counts.get(kind, 0) + tensor.numel()
+        sums[kind] = (sums.get(kind, 0) + add_up(tensor)) % 2**64
     return Elements(num_tensors, dict(sorted(counts.items())), dict(sorted(sums.items())))
 
 

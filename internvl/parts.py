@@ -6,7 +6,7 @@ Every tensor of a part is used, or the part is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ from internvl.model.configuration import InternVisionConfig, InternVLChatConfig,
 from internvl.model.layout import as_in_memory, drop_derived
 from internvl.model.projector import build_projector
 from internvl.model.tensor_folder import TensorFolder
-from internvl.model.tensors import TensorSource, select
+from internvl.model.tensors import TensorDict, TensorSource, select
 
 
 def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
     """An InternViT, by itself or in a chat checkpoint, under the names of our vision tower, and its configuration."""
     values = _read_config(folder, "vision_path")
-    if "vision_config" in values:
+    if is_chat(values):
         chat, tensors = open_checkpoint(check_folder(folder))
         return chat.vision_config, _select_part(tensors, "vision_model.")
     kind = values.get("model_type")
@@ -40,9 +40,30 @@ def open_vision(folder: Path) -> tuple[InternVisionConfig, TensorSource]:
     return config, select(source, {name.removeprefix("vision_model."): name for name in source.shapes})
 
 
+def open_part(role: str, path: Path) -> TensorSource:
+    """The tensors of a vision tower or of a projector that was taken out of a chat checkpoint.
+
+    Args:
+        role: "vision" or "projector".
+        path: folder of the one, or file of the other.
+    """
+    if role == "vision":
+        return open_vision(path)[1]
+    return TensorDict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def is_chat(values: Mapping[str, Any]) -> bool:
+    """Whether a config.json is that of a chat model, in any layout."""
+    return "vision_config" in values
+
+
 def open_language(folder: Path) -> tuple[Any, TensorSource]:
-    """A language model under the names of transformers, and its configuration."""
-    config = _make_config(language_config, _read_config(folder, "llm_path"), folder, "llm_path")
+    """A language model, by itself or in a chat checkpoint, under the names of transformers, and its configuration."""
+    values = _read_config(folder, "llm_path")
+    if is_chat(values):
+        chat, tensors = open_checkpoint(check_folder(folder))
+        return chat.llm_config, _select_part(tensors, "language_model.")
+    config = _make_config(language_config, values, folder, "llm_path")
     stored = drop_derived(TensorFolder(folder))
     source = as_in_memory(select(stored, {f"language_model.{name}": name for name in stored.shapes}), config)
     bare = {name.removeprefix("language_model."): name for name in source.shapes}

@@ -20,7 +20,7 @@ from internvl.model import InternVisionModel, load_model
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.projector import build_projector, pixel_shuffle
 from internvl.model.tensor_folder import TensorFolder
-from internvl.model.tensors import TensorSource
+from internvl.model.tensors import Dtypes, TensorSource
 from internvl.parts import open_language, open_projector, open_vision
 from internvl.probe import (
     Answer,
@@ -31,45 +31,59 @@ from internvl.probe import (
     greedy_arguments,
     read_steps,
 )
-from internvl.probe_models import Precision, place, release
+from internvl.probe_models import Precision, place, release, round_parameters
 from internvl.processor import InternVLProcessor, read_tokenizer
 from internvl.tiler import normalize
 
 _WORDS = ("model.embed_tokens.weight", "model.tok_embeddings.weight", "lm_head.weight", "output.weight")
 
 
-def answer_parts(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Answers:
+def answer_parts(
+    paths: Mapping[str, Path], joined: Path, precision: Precision, rounded: Dtypes | None = None
+) -> Answers:
     """Answers of the parts.
 
     Args:
-        paths: `vision_path`, `llm_path` and, unless it is new, `mlp_path`.
-        joined: the checkpoint that they became; it tells how its parts are used, and has a new projector.
+        paths: `vision_path` and, unless it is new, `mlp_path`; `llm_path` if it is to answer too.
+        joined: the checkpoint that they belong to; it tells how its parts are used, and has a new projector.
         precision: to compute in.
+        rounded: types that parameters are rounded to, by their names in the chat model.
     """
-    see = _make_eyes(paths, joined, precision)
+    see = _make_eyes(paths, joined, precision, rounded or {})
     answers = _see_all(see, joined, precision)
     del see
-    folder = paths["llm_path"]
-    model = _load_language(folder, precision.dtype)
-    answers += _write_all(model, read_tokenizer(folder), count_shared(folder), precision)
-    release(model)
+    if "llm_path" in paths:
+        folder = paths["llm_path"]
+        model = _load_language(folder, precision.dtype)
+        _round(model, "language_model", rounded or {})
+        answers += _write_all(model, read_tokenizer(folder), count_shared(folder), precision)
+        release(model)
     return Answers("the parts, by themselves", precision.dtype, precision.device.type, answers)
 
 
-def answer_joined(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Answers:
-    """The same quantities of the joined checkpoint."""
+def answer_joined(
+    paths: Mapping[str, Path], joined: Path, precision: Precision, rounded: Dtypes | None = None
+) -> Answers:
+    """The same quantities of the checkpoint that they belong to."""
     model = load_model(joined, dtype=precision.dtype)
+    round_parameters(model, [rounded or {}])
     place(model, precision)
     answers = _see_all(model.encode_images, joined, precision)
-    answers += _write_all(model.language_model, read_tokenizer(joined), count_shared(paths["llm_path"]), precision)
+    if "llm_path" in paths:
+        num_shared = count_shared(paths["llm_path"])
+        answers += _write_all(model.language_model, read_tokenizer(joined), num_shared, precision)
     release(model)
     return Answers("internvl.model", precision.dtype, precision.device.type, answers)
+
+
+def _round(part: nn.Module, prefix: str, rounded: Dtypes) -> None:
+    round_parameters(part, [{name.removeprefix(f"{prefix}."): dtype for name, dtype in rounded.items()}])
 
 
 def count_shared(folder: Path) -> int:
     """Ids of a language model before tokens are added; rows of its matrices beyond them belong to no word."""
     vocabulary = read_tokenizer(folder).get_vocab()
-    rows = int(json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"])
+    rows = int(open_language(folder)[0].vocab_size)
     return min(rows, 1 + max(vocabulary.values()))
 
 
@@ -89,13 +103,16 @@ def list_changed(paths: Mapping[str, Path], joined: Path) -> dict[str, int]:
     return rows
 
 
-def _make_eyes(paths: Mapping[str, Path], joined: Path, precision: Precision) -> Callable[[Tensor], Tensor]:
+def _make_eyes(
+    paths: Mapping[str, Path], joined: Path, precision: Precision, rounded: Dtypes
+) -> Callable[[Tensor], Tensor]:
     """Tiles as visual tokens, through the folder of the vision tower and the file of the projector."""
     config, stored = open_checkpoint(joined)
     vision_config, source = open_vision(paths["vision_path"])
     vision: Any = InternVisionModel(vision_config)
     vision.to(precision.device, precision.dtype).eval()
     _fill(vision, source)
+    _round(vision, "vision_model", rounded)
     projector = build_projector(
         config.vision_config.hidden_size, config.llm_config.hidden_size, config.downsample_ratio
     )
@@ -106,6 +123,7 @@ def _make_eyes(paths: Mapping[str, Path], joined: Path, precision: Precision) ->
             name: stored.read(f"mlp1.{name}").view(parameter.shape) for name, parameter in projector.named_parameters()
         }
     projector.load_state_dict(state)
+    _round(projector, "mlp1", rounded)
     projector.to(precision.device, precision.dtype).eval()
 
     def see(tiles: Tensor) -> Tensor:
