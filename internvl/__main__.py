@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +91,10 @@ def _add_certificate(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not load both sides and compare their answers, for machines that cannot hold the model",
     )
+    parser.add_argument(
+        "--certificate-dtype", choices=["float32", "bfloat16"], help="to compare in (default float32 where it fits)"
+    )
+    parser.add_argument("--certificate-device", choices=["cpu", "cuda"], help="to compare on (default cuda if it fits)")
 
 
 def _size(word: str) -> int:
@@ -149,13 +155,14 @@ def join_parts(options: argparse.Namespace) -> int:
     from internvl.hub import find_folder
 
     values = vars(options) | {"template": options.conv_style, "progress": _count_up("tensors")}
-    values = {name: value for name, value in values.items() if name not in ("command", "conv_style", "no_certificate")}
+    others = ("command", "conv_style", "no_certificate", "certificate_dtype", "certificate_device")
+    values = {name: value for name, value in values.items() if name not in others}
     parts = {name: values[name] for name in ("vision_path", "mlp_path", "llm_path") if values[name] is not None}
     assemble(**values)
     print(f"{options.output}: a chat model with its tokenizer")
     chosen = {name: value for name, value in values.items() if name not in (*parts, "output", "progress")}
     source = {name: find_folder(path) for name, path in parts.items()}
-    return _finish(options, lambda: certify("assemble", source=source, output=options.output, options=chosen))
+    return _finish(options, partial(certify, "assemble", source=source, output=options.output, options=chosen))
 
 
 def inspect(path: str, as_json: bool) -> int:
@@ -197,10 +204,10 @@ def convert_checkpoint(options: argparse.Namespace) -> int:
     print(f"{options.output}: {TARGETS[options.to]}")
     for name, text in differences.items():
         print(f"other programs, {name.replace('_', ' ')}: {text}")
-    return _finish(options, lambda: certify_conversion(conversion, options.output, differences))
+    return _finish(options, partial(certify_conversion, conversion, options.output, differences))
 
 
-def _finish(options: argparse.Namespace, certify: Callable[[], Certificate]) -> int:
+def _finish(options: argparse.Namespace, certify: Callable[..., Certificate]) -> int:
     """Prove what was written; 1 if it is not what it was made from, or cannot be proven."""
     from internvl.certificate_file import check_certificate
 
@@ -210,12 +217,18 @@ def _finish(options: argparse.Namespace, certify: Callable[[], Certificate]) -> 
     if verdict is not None and verdict.holds:
         print("certified before, and the files are those of that time")
         return 0
+    import torch
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    if not torch.cuda.is_available():
+        os.environ.setdefault(
+            "DS_ACCELERATOR", "cpu"
+        )  # else deepspeed, which peft imports, prints that there is no GPU
+    dtype = getattr(torch, options.certificate_dtype) if options.certificate_dtype else None
     try:
-        certificate = certify()
+        certificate = certify(dtype=dtype, device=options.certificate_device)
     except InputError as error:
         print(f"error: {options.output} is written and not certified: {error}", file=sys.stderr)
         return 1

@@ -61,10 +61,13 @@ class Certificate:
         if not self.holds:
             return f"the certificate does not hold: {'; '.join(self.reasons)}"
         probe, computed = self.values["probe"], self.values["computed"]
+        texts, outputs = f", same greedy texts {probe['same_texts']}", "logits"
+        if probe["same_texts"] == "0/0":  # a part says nothing
+            texts, outputs = "", "visual tokens"
         return (
-            f"certified: same prompts {probe['same_prompts']}, same greedy texts {probe['same_texts']}, logits differ "
-            f"by {probe['max_logit_difference']:.3g} at most ({computed['dtype']} on {computed['device']})"
-            + ("; all texts are the same one, which proves little" if probe["distinct_texts"] == 1 else "")
+            f"certified: same prompts {probe['same_prompts']}{texts}, {outputs} differ by "
+            f"{probe['max_logit_difference']:.3g} at most ({computed['dtype']} on {computed['device']})"
+            + ("; all texts are the same one, which proves little" if texts and probe["distinct_texts"] == 1 else "")
         )
 
 

@@ -79,13 +79,21 @@ def convert(
         return _WRITERS[conversion.to](folder, whole, conversion.dtype, max_bytes, progress)
 
 
-def certify_conversion(conversion: Conversion, output: Path, differences: Mapping[str, str]) -> Certificate:
+def certify_conversion(
+    conversion: Conversion,
+    output: Path,
+    differences: Mapping[str, str],
+    *,
+    dtype: torch.dtype | None = None,
+    device: str | None = None,
+) -> Certificate:
     """Prove what was written, and write certificate.json.
 
     Args:
         conversion: what was done.
         output: what was written.
         differences: that `convert` told.
+        dtype, device: to compute in; by default as good and as fast as memory permits.
 
     Raises:
         InputError: there is not enough memory to load the model.
@@ -94,12 +102,13 @@ def certify_conversion(conversion: Conversion, output: Path, differences: Mappin
     options = {name: getattr(conversion, name) for name in names if getattr(conversion, name) is not None}
     source = conversion.source
     if conversion.to in ("vision", "projector"):
-        return certify_part(conversion.to, source=source, output=output, options=options)
+        return certify_part(conversion.to, source=source, output=output, options=options, dtype=dtype, device=device)
     if conversion.llm_path is not None or conversion.force_image_size is not None:
         paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
-        return certify("convert", source=paths, output=output, options=options)
+        return certify("convert", source=paths, output=output, options=options, dtype=dtype, device=device)
     known = {name: differences["thumbnail"] for name in ("prompts", "pixels") if "thumbnail" in differences}
-    return certify("convert", source=source, output=output, options=options, known=known)
+    given: dict[str, Any] = {"options": options, "known": known, "dtype": dtype, "device": device}
+    return certify("convert", source=source, output=output, **given)
 
 
 def open_whole(conversion: Conversion) -> Whole:

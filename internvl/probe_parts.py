@@ -112,6 +112,11 @@ def _make_eyes(
     vision: Any = InternVisionModel(vision_config)
     vision.to(precision.device, precision.dtype).eval()
     _fill(vision, source)
+    side = config.image_size // vision_config.patch_size
+    with torch.no_grad():
+        # Resampled as the tower does it for tiles of another size; from there on it can be rounded like all others.
+        vision.embeddings.position_embedding.data = vision.embeddings.positions(side, side).data
+    vision.embeddings.side = side
     _round(vision, "vision_model", rounded)
     projector = build_projector(
         config.vision_config.hidden_size, config.llm_config.hidden_size, config.downsample_ratio
