@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from internvl.errors import InputError
 
 if TYPE_CHECKING:
-    from internvl.certificate import Certificate
+    from internvl.certificate.certify import Certificate
 
 TARGETS = {
     "internvl": "the layout of OpenGVLab",
@@ -151,7 +151,7 @@ def make_quickstart(data: Path, model: Path, num_train: int, num_held_out: int, 
 def join_parts(options: argparse.Namespace) -> int:
     """Write a chat checkpoint out of its parts."""
     from internvl.assemble import assemble
-    from internvl.certificate import certify
+    from internvl.certificate.certify import certify
     from internvl.hub import find_folder
 
     values = vars(options) | {"template": options.conv_style, "progress": _count_up("tensors")}
@@ -170,8 +170,8 @@ def inspect(path: str, as_json: bool) -> int:
     from transformers.utils import logging
 
     from internvl.hub import find_folder
-    from internvl.overview import make_overview
-    from internvl.page import render, to_json
+    from internvl.overview.overview import make_overview
+    from internvl.overview.page import render, to_json
 
     logging.set_verbosity_error()  # the page says what there is to say
     overview = make_overview(find_folder(path))
@@ -209,7 +209,7 @@ def convert_checkpoint(options: argparse.Namespace) -> int:
 
 def _finish(options: argparse.Namespace, certify: Callable[..., Certificate]) -> int:
     """Prove what was written; 1 if it is not what it was made from, or cannot be proven."""
-    from internvl.certificate_file import check_certificate
+    from internvl.certificate.file import check_certificate
 
     if options.no_certificate:
         return 0

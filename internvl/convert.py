@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from internvl.assemble import Whole, join, resize_tiles
-from internvl.certificate import Certificate, certify, certify_part
+from internvl.certificate.certify import Certificate, certify, certify_part
 from internvl.errors import InputError
 from internvl.folder import check_folder, read_config
 from internvl.internlm2_config import to_internlm2_config
@@ -21,7 +21,7 @@ from internvl.model.checkpoint import check_names, make_empty, open_checkpoint, 
 from internvl.model.layout import as_stored
 from internvl.model.shards import MAX_BYTES, replace_folder
 from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSource, select
-from internvl.native_files import save_native_files
+from internvl.native.files import save_native_files
 from internvl.processor import InternVLProcessor
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from internvl.errors import InputError, MissingError
-from internvl.native_config import is_native, to_chat
+from internvl.native.config import is_native, to_chat
 
 MODEL_TYPE = "internvl_chat"
 # The safe kind of files comes first.

@@ -39,8 +39,8 @@ LIGHT = [
         f"internvl/{name}.py"
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
-            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "certificate_file"),
-            *("native_config", "native_limits", "spellings", "normalization", "families", "family"),
+            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "spellings", "normalization"),
+            *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
     }
 ]

@@ -14,7 +14,7 @@ from internvl.model.checkpoint import write_tensors
 from internvl.model.layout import as_stored
 from internvl.model.native import to_native
 from internvl.model.tensors import Rearranged, TensorDict
-from internvl.native_files import save_native_files
+from internvl.native.files import save_native_files
 from internvl.processor import InternVLProcessor
 from internvl.tiler import normalize
 from tests.tiny import IMAGE_SIZE, TOKENS_PER_TILE

@@ -1,0 +1,1 @@
+"""Proofs of conversions: both sides are asked the same questions."""

@@ -1,0 +1,1 @@
+"""What a folder of weights is, as a page."""
