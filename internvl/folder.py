@@ -9,6 +9,7 @@ from typing import Any
 
 from internvl.errors import InputError, MissingError
 from internvl.native.config import is_native, to_chat
+from internvl.values import check_values
 
 MODEL_TYPE = "internvl_chat"
 # The safe kind of files comes first.
@@ -60,6 +61,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"checkpoint: expected model_type {MODEL_TYPE} in {folder / 'config.json'}, got "
             f"{model_type!r}; use a checkpoint of the InternVL-Chat family"
         )
+    check_values(values, folder / "config.json")
     _check_shuffle(folder, values)
     return dict(values)
 

@@ -62,7 +62,11 @@ def _read_rope(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unify(rope: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not isinstance(rope, Mapping | None):
+        raise InputError(
+            f"config.json: expected an object or null in `rope_parameters` and `rope_scaling`, got {rope!r}; restore it"
+        )
     unified = dict(rope or {})
     kind = unified.pop("type", None)
     kind = unified.get("rope_type") or kind
-    return unified if kind is None else unified | {"rope_type": _KINDS.get(kind, kind)}
+    return unified if kind is None else unified | {"rope_type": _KINDS.get(str(kind), kind)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import init_empty_weights
@@ -23,6 +23,8 @@ from internvl.processor import InternVLProcessor, template_of
 from internvl.spellings import add_spellings
 from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IMAGE_CONTEXT
+
+_Made = TypeVar("_Made")
 
 
 def load_model(
@@ -56,9 +58,9 @@ def open_checkpoint(folder: Path) -> tuple[InternVLChatConfig, TensorSource]:
     """The configuration of a checkpoint, made explicit, and its tensors, not yet read."""
     values = read_config(folder)
     # The system text is made explicit, so that saving a checkpoint of early 2024 does not change it later.
-    num_rows = values.get("llm_config", {}).get("vocab_size")
-    explicit = {"image_context_token_id": _context_id(folder, num_rows), "system_message": template_of(values).system}
-    config = InternVLChatConfig.from_dict(values | explicit)
+    values["system_message"] = template_of(values).system
+    config: InternVLChatConfig = _make(lambda: InternVLChatConfig.from_dict(values), folder / "config.json")
+    config.image_context_token_id = _context_id(folder, values.get("llm_config", {}).get("vocab_size"))
     source = open_weights(folder, config)
     # The adapters are merged as the tensors are read.
     config.use_llm_lora = config.use_backbone_lora = 0
@@ -73,7 +75,7 @@ def make_empty(
 ) -> InternVLChatModel:
     """The model without memory for its parameters; its buffers are what they are to be."""
     with init_empty_weights(include_buffers=False):
-        model = make_model(config, dtype=dtype, attention=attention)
+        model = _make(lambda: make_model(config, dtype=dtype, attention=attention), "config.json")
     # Every name got a parameter of its own.
     model.language_model.tie_weights()
     return model
@@ -184,6 +186,20 @@ def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, proces
 def write_json(path: Path, values: Any) -> None:
     """A file as transformers writes it."""
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _make(make: Callable[[], _Made], told: Path | str) -> _Made:
+    """What the values of a configuration make; what they make transformers raise differs from model to model."""
+    try:
+        return make()
+    except (InputError, ImportError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"config.json: expected values in {told} that make a model, got {type(error).__name__}: {reason}; "
+            "restore the published ones"
+        ) from None
 
 
 def _context_id(folder: Path, num_rows: int | None) -> int:

@@ -15,6 +15,7 @@ from internvl.errors import InputError
 from internvl.native.limits import DECODERS, check_chat, check_native
 from internvl.normalization import NORMALIZATIONS
 from internvl.spellings import add_spellings
+from internvl.values import check_sections, check_values
 
 CHAT = "internvl_chat"
 """The key of a native config.json that holds what transformers' class has no key for."""
@@ -69,6 +70,8 @@ def to_chat(values: Mapping[str, Any], tiling: Mapping[str, Any], folder: Path) 
     Raises:
         InputError: our model would compute something else, or the values contradict each other.
     """
+    check_sections(values, ("vision_config", "text_config", CHAT), folder / "config.json")
+    check_sections(values.get(CHAT, {}), ("vision_config",), folder / "config.json")
     check_native(values, folder)
     theirs = values.get("vision_config") or {}
     vision = {key.chat: _first(theirs.get(key.native, key.native_default)) for key in _VISION}
@@ -101,6 +104,7 @@ def to_chat(values: Mapping[str, Any], tiling: Mapping[str, Any], folder: Path) 
         "vision_config": {"model_type": "intern_vit_6b", **extra.get("vision_config", {}), **vision},
         "llm_config": language,
     }
+    check_values(chat, folder / "config.json")
     _check_tiling(chat, tiling, folder)
     return add_spellings(chat)
 
@@ -183,7 +187,7 @@ def _list_rest(values: Mapping[str, Any], vision: Mapping[str, Any]) -> dict[str
 
 def _first(value: Any) -> Any:
     """A side of what `check_native` found to be a square."""
-    return value[0] if isinstance(value, list | tuple) else value
+    return value[0] if isinstance(value, list | tuple) and value else value
 
 
 def _find_size(tiling: Mapping[str, Any]) -> int | None:

@@ -61,7 +61,7 @@ def check_native(values: Mapping[str, Any], folder: Path) -> None:
             "our model has no features of several"
         )
     kind = language.get("model_type", "qwen2")
-    if kind not in DECODERS:
+    if not isinstance(kind, str) or kind not in DECODERS:
         raise InputError(
             f"text_config: expected one of {', '.join(DECODERS)} in {path}, got {kind!r}; use a checkpoint with such "
             "a decoder"
@@ -95,6 +95,10 @@ def check_chat(values: Mapping[str, Any]) -> None:
         raise InputError(
             f"layer_norm_eps: expected {_QUERY_EPS}, which is fixed for queries and keys in transformers' class, got "
             f"{eps}; {_KEEP}"
+        )
+    if values.get("select_layer", -1) == 0:
+        raise InputError(
+            f"select_layer: expected another than 0, which transformers' class takes for none, got 0; {_KEEP}"
         )
     if values.get("pad2square", False) and not values.get("dynamic_image_size", False):
         raise InputError(

@@ -17,6 +17,7 @@ FOLDER = Path("folder")
     ("changes", "message"),
     [
         ({"ps_version": "v1"}, "ps_version: expected v2, .*, got v1; .*`--to internvl`"),
+        ({"select_layer": 0}, "select_layer: expected another than 0, .*`--to internvl`"),
         ({"pad2square": True}, "pad2square: expected false, .*`--to internvl`"),
         ({"downsample_ratio": 0.34}, "downsample_ratio: expected one over a whole number"),
         ({"normalize_type": "other"}, "normalize_type: expected one of imagenet, clip, siglip, got 'other'"),
