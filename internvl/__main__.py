@@ -229,7 +229,7 @@ def _finish(options: argparse.Namespace, certify: Callable[..., Certificate]) ->
     dtype = getattr(torch, options.certificate_dtype) if options.certificate_dtype else None
     try:
         certificate = certify(dtype=dtype, device=options.certificate_device)
-    except InputError as error:
+    except (InputError, OSError) as error:  # no room for the certificate
         print(f"error: {options.output} is written and not certified: {error}", file=sys.stderr)
         return 1
     print(certificate.describe(), file=sys.stdout if certificate.holds else sys.stderr)

@@ -19,7 +19,7 @@ from internvl.internlm2_config import to_internlm2_config
 from internvl.model import internlm2, native
 from internvl.model.checkpoint import check_names, make_empty, open_checkpoint, save_config, write_json, write_tensors
 from internvl.model.layout import as_stored
-from internvl.model.shards import MAX_BYTES, replace_folder
+from internvl.model.shards import MAX_BYTES, refuse_place, replace_folder
 from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSource, select
 from internvl.native.files import save_native_files
 from internvl.processor import InternVLProcessor
@@ -235,13 +235,17 @@ def _write_projector(output: Path, tensors: TensorSource, dtype: torch.dtype | N
     state = {name.removeprefix(prefix): tensors.read(name).view(shape) for name, shape in shapes.items()}
     if dtype is not None:
         state = {name: tensor.to(dtype) for name, tensor in state.items()}
-    output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.name}.partial")
     try:
-        torch.save(state, partial)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:  # by its path, torch tells no reason
+            torch.save(state, stream)
         os.replace(partial, output)
+    except OSError as error:
+        raise refuse_place(output, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.is_file():
+            partial.unlink()
 
 
 def find_types(whole: Whole, dtype: torch.dtype | None) -> dict[str, torch.dtype]:

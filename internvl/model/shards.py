@@ -13,6 +13,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from internvl.errors import InputError
+
 MAX_BYTES = 5_000_000_000
 
 
@@ -25,11 +27,14 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         os.replace(old, folder)
     for left in (partial, old):
         shutil.rmtree(left, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         yield partial
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        # The writers in Rust have classes of their own for what the system says, or none.
+        if (isinstance(error, OSError) or "(os error " in str(error)) and not isinstance(error, InputError):
+            raise refuse_place(folder, error) from error
         raise
     if not folder.exists():
         os.replace(partial, folder)
@@ -40,6 +45,14 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         os.replace(folder, old)
         os.replace(partial, folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def refuse_place(path: Path, error: Exception) -> InputError:
+    """What to say where nothing can be written: no permission, no folder, no room."""
+    return InputError(
+        f"output: expected a place with room where files can be written, got {path}, where it fails with: "
+        f"{' '.join(str(error).split())}; choose another"
+    )
 
 
 def _exchange(one: Path, other: Path) -> bool:

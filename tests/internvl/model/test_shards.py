@@ -10,10 +10,12 @@ from random import Random
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from internvl.errors import InputError, MissingError
 from internvl.model import shards
 from internvl.model.shards import ShardWriter, replace_folder
 from internvl.model.tensor_folder import TensorFolder
@@ -218,3 +220,16 @@ def test_a_kill_at_any_moment_leaves_one_whole_folder(exchange, tmp_path, monkey
     # Where folders cannot be exchanged there is one moment without one; the next call has put it back.
     assert all(files in (OLD, NEW, {}) for files in seen)
     assert ({} in seen) is not exchange
+
+
+def test_a_place_that_cannot_be_written_is_the_mistake_of_the_user(tmp_path):
+    (tmp_path / "file").touch()
+    refused = pytest.raises(InputError, match=r"^output: expected a place .*, got .*file/model, .*Not a directory")
+    with refused, replace_folder(tmp_path / "file" / "model"):
+        raise AssertionError("there is no such place")
+    for error in (OSError(28, "No space left"), SafetensorError("I/O error: No space left on device (os error 28)")):
+        with pytest.raises(InputError, match=r"^output: .*/model, .*No space left"), replace_folder(tmp_path / "model"):
+            raise error
+    with pytest.raises(MissingError, match=r"^source: lost$"), replace_folder(tmp_path / "model"):
+        raise MissingError("source: lost")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
