@@ -103,11 +103,11 @@ def certify_conversion(
     source = conversion.source
     if conversion.to in ("vision", "projector"):
         return certify_part(conversion.to, source=source, output=output, options=options, dtype=dtype, device=device)
-    if conversion.llm_path is not None or conversion.force_image_size is not None:
-        paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
-        return certify("convert", source=paths, output=output, options=options, dtype=dtype, device=device)
     known = {name: differences["thumbnail"] for name in ("prompts", "pixels") if "thumbnail" in differences}
     given: dict[str, Any] = {"options": options, "known": known, "dtype": dtype, "device": device}
+    if conversion.llm_path is not None or conversion.force_image_size is not None:
+        paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
+        return certify("convert", source=paths, output=output, **given)
     return certify("convert", source=source, output=output, **given)
 
 
