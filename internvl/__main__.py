@@ -105,7 +105,7 @@ def _size(word: str) -> int:
         size = int(float(number) * units[unit])
         if size < 1:
             raise ValueError
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise argparse.ArgumentTypeError(f"expected a size such as 5GB, got {word}; give one") from None
     return size
 

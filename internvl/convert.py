@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 from internvl.assemble import Whole, join, resize_tiles
 from internvl.certificate.certify import Certificate, certify, certify_part
 from internvl.errors import InputError
-from internvl.folder import check_folder, read_config
+from internvl.folder import check_folder, read_config, read_json
 from internvl.internlm2_config import to_internlm2_config
 from internvl.model import internlm2, native
 from internvl.model.checkpoint import check_names, make_empty, open_checkpoint, save_config, write_json, write_tensors
@@ -22,7 +24,14 @@ from internvl.model.layout import as_stored
 from internvl.model.shards import MAX_BYTES, refuse_place, replace_folder
 from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSource, select
 from internvl.native.files import save_native_files
-from internvl.processor import InternVLProcessor
+from internvl.processor import InternVLProcessor, template_of
+
+_Write = Callable[[TensorSource], None]
+_OF_THE_WHOLE = (
+    *("vision_config", "llm_config", "architectures", "model_type", "auto_map", "hidden_size", "torch_dtype", "dtype"),
+    *("image_context_token_id", "tie_word_embeddings", "transformers_version"),
+)
+"""Keys of config.json that another language model changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,11 @@ def convert(
         _write_projector(output, whole.tensors, conversion.dtype)
         return {}
     with replace_folder(output) as folder:
-        return _WRITERS[conversion.to](folder, whole, conversion.dtype, max_bytes, progress)
+        write = partial(write_tensors, folder, dtype=conversion.dtype, max_bytes=max_bytes, progress=progress)
+        differences = _WRITERS[conversion.to](folder, whole, conversion.dtype, write)
+        if conversion.to in ("internvl", "internlm2"):
+            _keep_code(conversion.source, folder)
+        return differences
 
 
 def certify_conversion(
@@ -103,11 +116,11 @@ def certify_conversion(
     source = conversion.source
     if conversion.to in ("vision", "projector"):
         return certify_part(conversion.to, source=source, output=output, options=options, dtype=dtype, device=device)
-    if conversion.llm_path is not None or conversion.force_image_size is not None:
-        paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
-        return certify("convert", source=paths, output=output, options=options, dtype=dtype, device=device)
     known = {name: differences["thumbnail"] for name in ("prompts", "pixels") if "thumbnail" in differences}
     given: dict[str, Any] = {"options": options, "known": known, "dtype": dtype, "device": device}
+    if conversion.llm_path is not None or conversion.force_image_size is not None:
+        paths = {"vision_path": source, "mlp_path": source, "llm_path": conversion.llm_path or source}
+        return certify("convert", source=paths, output=output, **given)
     return certify("convert", source=source, output=output, **given)
 
 
@@ -130,9 +143,8 @@ def open_whole(conversion: Conversion) -> Whole:
 
 def _replace_language(conversion: Conversion, folder: Path) -> Whole:
     values = read_config(folder)
-    kept = ("vision_config", "llm_config", "architectures", "model_type", "auto_map", "hidden_size")
-    dropped = {*kept, "torch_dtype", "dtype", "image_context_token_id", "tie_word_embeddings", "transformers_version"}
-    keys: dict[str, Any] = {name: value for name, value in values.items() if name not in dropped}
+    keys: dict[str, Any] = {name: value for name, value in values.items() if name not in _OF_THE_WHOLE}
+    keys["system_message"] = template_of(values).system
     keys["force_image_size"] = conversion.force_image_size or keys.get("force_image_size")
     assert conversion.llm_path is not None
     paths = {"vision_path": folder, "mlp_path": folder, "llm_path": conversion.llm_path}
@@ -156,67 +168,55 @@ def _check_output(conversion: Conversion, output: Path, overwrite: bool) -> None
         raise InputError(f"--output: expected a checkpoint to overwrite, got {output}, which is none; choose another")
 
 
-def _write_chat(
-    folder: Path,
-    whole: Whole,
-    dtype: torch.dtype | None,
-    max_bytes: int,
-    progress: Callable[[int, int], None] | None,
-) -> Mapping[str, str]:
+def _write_chat(folder: Path, whole: Whole, dtype: torch.dtype | None, write: _Write) -> Mapping[str, str]:
     """The layout of OpenGVLab, with a decoder that transformers has."""
-    stored = as_stored(whole.tensors)
-    write_tensors(folder, stored, dtype, max_bytes=max_bytes, progress=progress)
+    write(as_stored(whole.tensors))
     save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
     return {}
 
 
-def _write_internlm2(
-    folder: Path,
-    whole: Whole,
-    dtype: torch.dtype | None,
-    max_bytes: int,
-    progress: Callable[[int, int], None] | None,
-) -> Mapping[str, str]:
+def _write_internlm2(folder: Path, whole: Whole, dtype: torch.dtype | None, write: _Write) -> Mapping[str, str]:
     """The layout of OpenGVLab with an InternLM2."""
     llm = whole.config.llm_config
     values = to_internlm2_config(llm.to_dict())
     heads = {"num_heads": llm.num_attention_heads, "num_kv_heads": llm.num_key_value_heads}
     stored = Rearranged(whole.tensors, internlm2.to_internlm2(whole.tensors.shapes, **heads))
-    write_tensors(folder, stored, dtype, max_bytes=max_bytes, progress=progress)
+    write(stored)
     save_config(folder, whole.config, find_types(whole, dtype), whole.processor)
     config = read_config(folder)
     write_json(folder / "config.json", config | {"llm_config": values | {"torch_dtype": config["torch_dtype"]}})
     return {}
 
 
-def _write_native(
-    folder: Path,
-    whole: Whole,
-    dtype: torch.dtype | None,
-    max_bytes: int,
-    progress: Callable[[int, int], None] | None,
-) -> Mapping[str, str]:
+def _keep_code(source: Path, folder: Path) -> None:
+    """Copy the code that a published folder brings, if all of it is there: others ask for it, we never run it."""
+    references = read_json(source / "config.json").get("auto_map") or {}
+    # A name with two dashes is that of another repository.
+    files = {source / f"{str(name).partition('.')[0]}.py" for name in references.values() if "--" not in str(name)}
+    if not files or not all(path.is_file() for path in files):
+        return
+    for path in source.glob("*.py"):
+        shutil.copyfile(path, folder / path.name)
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"auto_map": references})
+
+
+def _write_native(folder: Path, whole: Whole, dtype: torch.dtype | None, write: _Write) -> Mapping[str, str]:
     """The layout of transformers' own class."""
     # First, because it refuses what that class cannot compute.
     words = find_types(whole, dtype)["language_model.model.embed_tokens.weight"]
     differences = save_native_files(folder, whole.config, words, whole.processor)
     stored = as_stored(whole.tensors)
     source = Rearranged(stored, native.to_native(stored.shapes))
-    write_tensors(folder, source, dtype, max_bytes=max_bytes, progress=progress)
+    write(source)
     return differences
 
 
-def _write_vision(
-    folder: Path,
-    whole: Whole,
-    dtype: torch.dtype | None,
-    max_bytes: int,
-    progress: Callable[[int, int], None] | None,
-) -> Mapping[str, str]:
+def _write_vision(folder: Path, whole: Whole, dtype: torch.dtype | None, write: _Write) -> Mapping[str, str]:
     """The vision tower alone."""
     prefix = "vision_model."
     names = {n.removeprefix(prefix): n for n in whole.tensors.shapes if n.startswith(prefix)}
-    write_tensors(folder, select(whole.tensors, names), dtype, max_bytes=max_bytes, progress=progress)
+    write(select(whole.tensors, names))
     config = whole.config.vision_config
     config.architectures = ["InternVisionModel"]
     config.dtype = find_types(whole, dtype)[f"{prefix}embeddings.class_embedding"]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from internvl.errors import InputError
+from internvl.folder import read_config
 from internvl.frames import FrameSampling
 from internvl.model.configuration import InternVLChatConfig
 from internvl.processor import InternVLProcessor
@@ -149,8 +150,7 @@ def name_mixture(mixture: Mixture) -> str:
 
 def read_model_config(options: ModelConfig) -> InternVLChatConfig:
     """The configuration of the model that is trained; no weights are read."""
-    text = (Path(options.pretrained) / "config.json").read_text(encoding="utf-8")
-    config = InternVLChatConfig.from_dict(json.loads(text))
+    config = InternVLChatConfig.from_dict(read_config(Path(options.pretrained)))
     if options.vision_select_layer is not None:
         config.select_layer = options.vision_select_layer
     return config

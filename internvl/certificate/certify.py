@@ -106,7 +106,7 @@ def certify(
     findings: dict[str, Any] = {"reasons": []}
     try:
         if isinstance(source, Mapping):
-            findings = _compare_parts(paths, output, precision)
+            findings = _compare_parts(paths, output, precision, tuple(known or {}))
         else:
             findings = _compare_folders(source, output, precision, tuple(known or {}))
     except _OutputError as error:
@@ -169,17 +169,25 @@ def _compare_folders(source: Path, output: Path, precision: Precision, known: Co
     }
 
 
-def _compare_parts(paths: Mapping[str, Path], output: Path, precision: Precision) -> dict[str, Any]:
+def _compare_parts(
+    paths: Mapping[str, Path], output: Path, precision: Precision, known: Collection[str]
+) -> dict[str, Any]:
     """Parts that were joined; a part can be that of a chat checkpoint."""
     rows = _from_output(lambda: list_changed(paths, output))
     written = _from_output(lambda: open_checkpoint(output)[1].dtypes)
     right = _from_output(lambda: answer_joined(paths, output, precision))
     left = answer_parts(paths, output, precision, written)
     comparison = compare(left, right)
+    reasons = list(comparison.reasons)
+    if _from_output(lambda: is_native(TensorFolder(output).shapes)):
+        # The parts went through our classes: now the whole through theirs.
+        ours = answer_ours(output, precision)
+        theirs = _from_output(lambda: answer_native(output, precision, given=ours))
+        reasons += [f"in transformers: {reason}" for reason in compare(ours, theirs, known).reasons]
     roles = {path: [word for word, name in PART_OPTIONS.items() if paths.get(name) == path] for path in paths.values()}
     elements, changes = _compare_elements(roles, output, _find_changes(paths, written), rows)
     return {
-        "reasons": [*comparison.reasons, *changes],
+        "reasons": [*reasons, *changes],
         "computed": _describe_sides(left, right),
         "steps": ["parts joined"],
         "probe": comparison.describe(),
@@ -320,7 +328,10 @@ def _is_chat(path: Path) -> bool:
 
 
 def _bare(name: str) -> str:
-    return name.removeprefix("language_model.").removeprefix("vision_model.")
+    for prefix in ("model.", "language_model.", "vision_model.", "vision_tower."):
+        if prefix != "model." or name.startswith(("model.vision_tower.", "model.language_model.")):
+            name = name.removeprefix(prefix)
+    return name.replace("position_embeddings", "position_embedding")
 
 
 def _describe_elements(elements: Elements) -> dict[str, Any]:

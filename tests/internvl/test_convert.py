@@ -39,9 +39,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def run(source: Path, to: str, output: Path, **options: Any) -> Path:
-    names = ("overwrite", "max_bytes", "progress", "finish")
+    names = ("overwrite", "max_bytes", "progress")
     given = {name: options.pop(name) for name in names if name in options}
-    return convert(Conversion(source, to, **options), output, **given)
+    convert(Conversion(source, to, **options), output, **given)
+    return output
 
 
 def list_left(folder: Path) -> list[str]:
@@ -125,6 +126,33 @@ def test_parts_make_the_model_again(tmp_path):
         load_model(replaced).language_model.get_output_embeddings().weight.shape[0]
         == config["llm_config"]["vocab_size"]
     )
+
+
+def test_a_checkpoint_of_february_2024_keeps_its_system_text(tmp_path):
+    start = tiny_checkpoint(tmp_path / "start", ps_version="v1", template="Hermes-2")
+    change_config(start, ps_version="remove", system_message="remove")
+    language = write_language(tmp_path / "language", hidden_size=32)
+    for name, options in {"same": {}, "replaced": {"llm_path": language}}.items():
+        folder = run(start, "internvl", tmp_path / name, **options)
+        assert InternVLProcessor.from_pretrained(folder).template.system == "Answer the questions."
+        assert read_config(folder)["ps_version"] == "v1"
+
+
+def test_code_of_a_published_folder_is_copied_and_never_run(tmp_path):
+    start = tiny_checkpoint(tmp_path / "start")
+    references = {"AutoConfig": "configuration_chat.ChatConfig", "AutoModel": "modeling_chat.ChatModel"}
+    change_config(start, auto_map=references)
+    assert "auto_map" not in read_config(run(start, "internvl", tmp_path / "without"))
+    for name in ("configuration_chat", "modeling_chat", "conversation"):
+        (start / f"{name}.py").write_text("raise SystemExit('this was run')")
+    for to in ("internvl", "internlm2"):
+        folder = run(start, to, tmp_path / to)
+        assert sorted(path.name for path in folder.glob("*.py")) == sorted(path.name for path in start.glob("*.py"))
+        assert read_config(folder)["auto_map"] == references
+        load_model(folder)
+    native = run(tmp_path / "internvl", "hf", tmp_path / "hf")
+    assert not list(native.glob("*.py"))
+    assert "auto_map" not in read_config(native)
 
 
 def test_a_language_model_of_another_width_is_refused(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from internvl.assemble import assemble
+from internvl.convert import Conversion, convert
 from internvl.errors import InputError, MissingError
 from internvl.model import load_model
 from tests.tiny import tiny_checkpoint
@@ -161,3 +162,17 @@ def test_a_checkpoint_and_a_part_are_refused(option, message, checkpoint, meta, 
     done = run_here([*write_arguments(checkpoint, meta, tmp_path / "run"), f"--model.{option}={tmp_path}"])
     assert (done.code, done.errors.count("\n")) == (2, 1)
     assert done.errors.startswith(f"error: {message}, got both; leave one out")
+
+
+def test_every_layout_trains_to_the_same_weights(meta, tmp_path):
+    base = tiny_checkpoint(tmp_path / "base", ps_version="v2")
+    starts = [base]
+    for to in ("hf", "internlm2"):
+        convert(Conversion(base, to), tmp_path / to)
+        starts.append(tmp_path / to)
+    exports = []
+    for start in starts:
+        train_here(write_arguments(start, meta, tmp_path / f"run {start.name}", max_steps=2))
+        exports.append((tmp_path / f"run {start.name}" / "export" / WEIGHTS).read_bytes())
+    assert exports[0] == exports[1] == exports[2]
+    assert exports[0] != (base / WEIGHTS).read_bytes()

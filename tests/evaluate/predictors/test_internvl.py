@@ -16,6 +16,7 @@ from evaluate.predictor import PredictorInfo
 from evaluate.predictors.internvl import InternVLPredictor, describe, load
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
+from internvl.convert import Conversion, convert
 from internvl.errors import InputError, MissingError
 from tests.tiny import tiny_checkpoint, tiny_picture
 from tests.tiny_hub import Hub
@@ -184,3 +185,16 @@ def test_pickled_weights_belong_to_the_fingerprint(copied: Path) -> None:
         torch.save(state | ({changed: state[changed] + 1} if changed else {}), copied / "pytorch_model.bin")
         found.add(describe(str(copied)).fingerprint)
     assert len(found) == 1 + len(list(state)[::7])
+
+
+def test_every_layout_of_a_checkpoint_answers_the_same(
+    checkpoint: Path, predictor: InternVLPredictor, chats: list[Conversation], tmp_path: Path
+) -> None:
+    expected = predictor.generate([predictor.processor(chat) for chat in chats], Generation(max_new_tokens=8))
+    for to in ("hf", "internlm2"):
+        convert(Conversion(checkpoint, to), tmp_path / to)
+        other = load(str(tmp_path / to), "cpu")
+        assert describe(str(tmp_path / to)).name.endswith(to)
+        answers = other.generate([other.processor(chat) for chat in chats], Generation(max_new_tokens=8))
+        assert answers == expected
+    assert len(set(expected)) > 1
