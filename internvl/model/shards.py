@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -25,17 +26,26 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
     partial, old = (folder.with_name(f".{folder.name}.{word}") for word in ("partial", "old"))
     if old.exists() and not folder.exists():
         os.replace(old, folder)
-    for left in (partial, old):
-        shutil.rmtree(left, ignore_errors=True)
+    held: list[int] = []
     try:
-        partial.mkdir(parents=True)
+        held.append(_claim(partial, folder))
+        shutil.rmtree(old, ignore_errors=True)
         yield partial
+        _put(partial, folder, old)
     except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if held:
+            shutil.rmtree(partial, ignore_errors=True)
         # The writers in Rust have classes of their own for what the system says, or none.
         if (isinstance(error, OSError) or "(os error " in str(error)) and not isinstance(error, InputError):
             raise refuse_place(folder, error) from error
         raise
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _put(partial: Path, folder: Path, old: Path) -> None:
+    """In the place of the former folder, if there is one."""
     if not folder.exists():
         os.replace(partial, folder)
     elif _exchange(partial, folder):
@@ -47,7 +57,51 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def refuse_place(path: Path, error: Exception) -> InputError:
+def _claim(partial: Path, folder: Path) -> int:
+    """Make the folder that is written to, and lock it: what a killed process left goes, what a living one writes stays.
+
+    Returns:
+        The descriptor that holds the lock.
+
+    Raises:
+        InputError: another process writes there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Held for a moment, so that nobody takes a folder away between its making and its lock.
+    parent = os.open(folder.parent, os.O_RDONLY)
+    try:
+        _lock(parent, fcntl.LOCK_EX)
+        if partial.is_dir():
+            left = os.open(partial, os.O_RDONLY)
+            try:
+                if not _lock(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    raise InputError(
+                        f"output: expected one process that writes {folder}, got another that is at it; "
+                        "wait for it, or choose another place"
+                    )
+            finally:
+                os.close(left)
+            shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        descriptor = os.open(partial, os.O_RDONLY)
+        _lock(descriptor, fcntl.LOCK_EX)
+        return descriptor
+    finally:
+        os.close(parent)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Whether the lock is ours; on file systems without locks it always is."""
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def refuse_place(path: Path, error: BaseException) -> InputError:
     """What to say where nothing can be written: no permission, no folder, no room."""
     return InputError(
         f"output: expected a place with room where files can be written, got {path}, where it fails with: "

@@ -224,7 +224,9 @@ def test_a_kill_at_any_moment_leaves_one_whole_folder(exchange, tmp_path, monkey
 
 def test_a_place_that_cannot_be_written_is_the_mistake_of_the_user(tmp_path):
     (tmp_path / "file").touch()
-    refused = pytest.raises(InputError, match=r"^output: expected a place .*, got .*file/model, .*Not a directory")
+    refused = pytest.raises(
+        InputError, match=r"^output: expected a place .*, got .*file/model, .*(Not a directory|File exists)"
+    )
     with refused, replace_folder(tmp_path / "file" / "model"):
         raise AssertionError("there is no such place")
     for error in (OSError(28, "No space left"), SafetensorError("I/O error: No space left on device (os error 28)")):
@@ -233,3 +235,18 @@ def test_a_place_that_cannot_be_written_is_the_mistake_of_the_user(tmp_path):
     with pytest.raises(MissingError, match=r"^source: lost$"), replace_folder(tmp_path / "model"):
         raise MissingError("source: lost")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
+    with replace_folder(tmp_path / "model") as partial:
+        (partial / "first").touch()
+        refused = pytest.raises(InputError, match=r"^output: expected one process that writes .*/model, got another")
+        with refused, replace_folder(tmp_path / "model"):
+            raise AssertionError("two writers")
+        with replace_folder(tmp_path / "beside") as other:
+            (other / "other").touch()
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["first"]
+    with replace_folder(tmp_path / "model") as partial:
+        (partial / "second").touch()
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beside", "model"]
