@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from evaluate.predictors import internvl
+from evaluate.predictors import hf, internvl
 from evaluate.predictors.hf import HFPredictor, describe, group_rows, join_rows, load
 from evaluate.sample import Generation
 from internvl.conversation import Conversation, Turn
@@ -211,3 +213,19 @@ def test_model_on_the_hub_is_found_by_its_name(
     loaded = load("hub:owner/tiny", "cpu")
     expected = predictors["internvl"].generate([predictors["internvl"].processor(chats[0])], FIVE)
     assert loaded.generate([loaded.processor(chats[0])], FIVE) == expected
+
+
+def test_model_larger_than_one_gpu_is_spread_by_one_process(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, memory = folders["internvl"], SimpleNamespace(total_memory=1 << 30)
+    properties: Any = lambda device: memory  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    assert hf._choose_place(folder, torch.device("cpu")) is None
+    assert hf._choose_place(folder, torch.device("cuda")) is None
+    memory.total_memory = (folder / "model.safetensors").stat().st_size
+    assert hf._choose_place(folder, torch.device("cuda")) == "auto"
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(InputError, match="--devices: expected 1 process"):
+        hf._choose_place(folder, torch.device("cuda"))
