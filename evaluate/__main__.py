@@ -39,7 +39,9 @@ def build_parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "model", nargs="?", help="checkpoint folder, hub:owner/name[@revision], or adapter:argument (fake:yes)"
+        "model",
+        nargs="?",
+        help="checkpoint folder, hub:owner/name[@revision], or adapter:argument (hf:folder, openai:model, fake:yes)",
     )
     parser.add_argument("benchmarks", nargs="?", help="names or groups, separated by commas, or all")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
 from evaluate.data import Item
-from evaluate.predictor import Predictor, load_predictor
+from evaluate.predictor import Predictor, StoppedError, load_predictor
 from evaluate.records import PartWriter
 from evaluate.sample import Generation, Prediction
+from internvl.errors import InputError
 
 
 class PredictModule(L.LightningModule):
@@ -37,11 +39,23 @@ class PredictModule(L.LightningModule):
         """Answer what could be prepared, record the rest as errors."""
         predictor: Predictor = self.__dict__["predictor"]
         prepared = [item for _, item, error in batch if error is None]
-        texts = iter(predictor.generate(prepared, self.generation) if prepared else [])
-        records = [
-            Prediction(name, next(texts)) if error is None else Prediction(name, "", error) for name, _, error in batch
-        ]
+        answers: Sequence[str | InputError | None] = []
+        stopped = None
+        try:
+            answers = predictor.generate(prepared, self.generation) if prepared else []
+        except StoppedError as stop:
+            answers, stopped = stop.answers or [None] * len(prepared), stop
+        remaining = iter(answers)
+        records = []
+        for name, _, error in batch:
+            answer = next(remaining) if error is None else InputError(error)
+            if isinstance(answer, InputError):
+                records.append(Prediction(name, "", str(answer)))
+            elif answer is not None:
+                records.append(Prediction(name, answer))
         self.__dict__["writer"].write(records)
+        if stopped is not None:
+            raise stopped
 
     def teardown(self, stage: str) -> None:
         """Close the part file."""

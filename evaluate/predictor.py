@@ -16,6 +16,18 @@ from internvl.errors import InputError
 from internvl.hub import split_name
 
 
+class StoppedError(InputError):
+    """A model that cannot go on in the middle of a batch.
+
+    Attributes:
+        answers: those that it has given, so that they are not asked for again; None where there is none.
+    """
+
+    def __init__(self, message: str, answers: Sequence[str | InputError | None] = ()) -> None:
+        super().__init__(message)
+        self.answers = answers
+
+
 class Predictor(Protocol):
     """Something that answers.
 
@@ -25,8 +37,12 @@ class Predictor(Protocol):
     def processor(self, chat: Conversation) -> Any:
         """Prepare one prompt; an InputError becomes the sample's error record."""
 
-    def generate(self, batch: Sequence[Any], generation: Generation) -> list[str]:
-        """One text per prepared prompt."""
+    def generate(self, batch: Sequence[Any], generation: Generation) -> Sequence[str | InputError]:
+        """One text per prepared prompt; an InputError becomes the sample's error record.
+
+        Raises:
+            StoppedError: what is in it is kept, and the run ends.
+        """
 
 
 @dataclass(frozen=True, slots=True)

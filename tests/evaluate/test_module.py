@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from evaluate.module import PredictModule
+from evaluate.predictor import StoppedError
 from evaluate.records import PartWriter, read_parts
 from evaluate.sample import Generation, Prediction
+from internvl.errors import InputError
 
 
 class Echo:
@@ -72,3 +74,21 @@ def test_setup_loads_the_predictor_on_the_rank_and_teardown_closes_its_file(tmp_
     assert (tmp_path / "part-3.jsonl").read_text() == '{"id": "a", "text": "yes", "error": null}\n'
     with pytest.raises(ValueError, match="closed file"):
         module.predict_step([("b", "?", None)], 1)
+
+
+def test_answers_of_a_batch_in_which_the_model_stopped_are_kept(module: PredictModule, tmp_path: Path) -> None:
+    class Stopping(Echo):
+        def generate(self, batch: Sequence[str], generation: Generation) -> list[str]:
+            raise StoppedError("gone", self.answers)
+
+    stopping = Stopping()
+    module.__dict__["predictor"] = stopping
+    batch = [("a", "A", None), ("b", None, "broken"), ("c", "C", None), ("d", "D", None)]
+    for stopping.answers in (["A!", None, InputError("refused")], []):  # type: ignore[attr-defined]
+        with pytest.raises(StoppedError, match="gone"):
+            module.predict_step(batch, 0)
+    assert read_parts(tmp_path) == {
+        "a": Prediction("a", "A!"),
+        "b": Prediction("b", "", "broken"),
+        "d": Prediction("d", "", "refused"),
+    }

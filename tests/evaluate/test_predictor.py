@@ -28,7 +28,7 @@ def test_unknown_adapter_lists_the_known_ones(spec: str) -> None:
 
 
 def test_unknown_adapter_far_from_all_lists_all() -> None:
-    with pytest.raises(InputError, match=r"adapters are fake, internvl$"):
+    with pytest.raises(InputError, match=r"adapters are fake, hf, internvl, openai$"):
         describe("zzz:yes")
 
 
