@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import Benchmark
-from evaluate.interval import bootstrap_interval
+from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts
 from evaluate.report import Report
@@ -133,14 +133,15 @@ def score(run: Run, clusters: Sequence[str]) -> Report | None:
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    scores = scorer([p.text for p in predictions], [s.target for s in run.samples])
+    texts, targets = [p.text for p in predictions], [s.target for s in run.samples]
+    scores = scorer(texts, targets)
     report = Report(
         benchmark=run.name,
         protocol=run.benchmark.protocol,
         model=run.info.name,
         primary=scorer.primary,
         metrics=scores.metrics,
-        interval=bootstrap_interval(scores.samples, clusters),
+        interval=bound_headline(scorer, texts, targets, scores.samples, clusters),
         num_samples=len(run.samples),
         num_errors=sum(p.error is not None for p in predictions),
         num_unparsed=scores.num_unparsed,
