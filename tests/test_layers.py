@@ -31,7 +31,10 @@ LIGHT = [
     or path.as_posix()
     in {
         f"evaluate/{name}.py"
-        for name in ("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline")
+        for name in (
+            *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
+            *("stored", "score_command", "run", "report"),
+        )
     }
     or path.as_posix()
     in {
