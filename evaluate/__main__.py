@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import score_command
+from evaluate import compare, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import describe
@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
     if arguments[:1] == ["score"]:
         return score_command.main(arguments[1:])
+    if arguments[:1] == ["compare"]:
+        return compare.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:

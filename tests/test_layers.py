@@ -33,7 +33,7 @@ LIGHT = [
         f"evaluate/{name}.py"
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
-            *("stored", "score_command", "run", "report"),
+            *("stored", "score_command", "compare", "run", "report"),
         )
     }
     or path.as_posix()
