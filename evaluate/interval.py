@@ -9,9 +9,9 @@ The bounds are BCa percentiles (corrected for the bias and the skewness of the d
 sqrt(clusters / (clusters - 1)), because draws from few clusters spread too little. They stay in the range of the metric
 and do not depend on the order of samples.
 
-What it cannot do: where all samples are right, or all wrong, every draw is the same and the interval has no width; with
-fewer than about 50 clusters, or a handful of rare events, it covers less than it says. `python -m benchmarks.intervals`
-measures how often intervals cover the truth; docs/evaluation.md has the table.
+Measured (`python -m benchmarks.intervals`, docs/evaluation.md): 93 to 97 % from 50 clusters on. What it cannot do: with
+10 clusters a paired difference is covered by 91 %, with 20 by 92 to 93 %; a mean of 98 % over 50 clusters by 82 %, since
+wrong answers are too few to be drawn; and where all samples are right, or all wrong, the interval has no width.
 """
 
 from __future__ import annotations
