@@ -1,34 +1,22 @@
-"""`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores."""
+"""`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
+
+`python -m evaluate score` and `python -m evaluate compare` are commands of their own and need no model.
+"""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
+from evaluate import compare, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
+from evaluate.parser import Parser
 from evaluate.predictor import describe
 from evaluate.run import Run, predict, score, withhold_pictures
 from internvl.errors import InputError
-
-
-class Parser(argparse.ArgumentParser):
-    """One line for a mistake, with the closest option."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the mistake and exit with 2."""
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-        hint = "see sh evaluate.sh --help"
-        if message.startswith("unrecognized"):
-            close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
-            hint = f"did you mean {close[0]}?" if close else hint
-            message = f"expected a known option, got {unknown}"
-        print(f"error: option: {message}; {hint}", file=sys.stderr)
-        sys.exit(2)
 
 
 def build_parser() -> Parser:
@@ -36,6 +24,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
+        epilog="`score <run folder or answers.jsonl>` and `compare <run> <run>` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -72,6 +61,10 @@ def build_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
+    if arguments[:1] == ["score"]:
+        return score_command.main(arguments[1:])
+    if arguments[:1] == ["compare"]:
+        return compare.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -111,7 +104,17 @@ def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
         if options.blind:
             samples = withhold_pictures(samples)
         name = benchmark.name + ("-blind" if options.blind else "")
-        run = Run(benchmark, options.model, info, samples, generation, options.output / info.name / name, options.blind)
+        run = Run(
+            benchmark,
+            options.model,
+            info,
+            samples,
+            generation,
+            options.output / info.name / name,
+            options.blind,
+            options.root,
+            tuple(options.benchmark),
+        )
         runs.append((run, clusters))
     for run, _ in runs:
         # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts

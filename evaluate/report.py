@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ class Report:
         primary: the headline metric.
         metrics: all numbers by name.
         interval: 95 % bounds of the headline metric, over pictures.
-        num_samples: samples of the benchmark.
+        num_samples: samples that the number is of.
         num_errors: samples without an answer; they count as wrong.
         num_unparsed: answers the rule could not read; they count as wrong.
         settings: everything that can change the number.
+        num_expected: samples of the whole benchmark, where the number is of a part.
+        errors: ids of the samples without an answer.
     """
 
     benchmark: str
@@ -36,6 +38,8 @@ class Report:
     num_errors: int
     num_unparsed: int
     settings: Mapping[str, Any]
+    num_expected: int | None = None
+    errors: Sequence[str] = ()
 
     @property
     def score(self) -> float:
@@ -52,7 +56,10 @@ class Report:
     def line(self) -> str:
         """The number with what must be known about it."""
         bounds = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
-        counts = f"{self.num_samples} samples, {self.num_errors} errors, {self.num_unparsed} unparsed"
+        samples = f"{self.num_samples} of {self.num_expected}" if self.num_expected else f"{self.num_samples}"
+        named = ", ".join(self.errors[:3]) + (", ..." if len(self.errors) > 3 else "")
+        errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
+        counts = f"{samples} samples, {errors}, {self.num_unparsed} unparsed"
         return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {self.protocol})"
 
 

@@ -9,17 +9,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import Benchmark
-from evaluate.interval import bootstrap_interval
+from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts
 from evaluate.report import Report
-from evaluate.sample import Generation, Prediction, Sample
+from evaluate.sample import Generation, Prediction, Sample, identify
 from internvl.conversation import Picture
 from internvl.errors import InputError
 
@@ -36,6 +36,9 @@ class Run:
         generation: how answers are generated.
         folder: where everything about this run lies.
         blind: pictures are withheld.
+        root: folder that the data lies in.
+        files: benchmark files of the user's.
+        recorded: parts of the fingerprint that the folder tells and the command that scores cannot.
     """
 
     benchmark: Benchmark
@@ -45,6 +48,9 @@ class Run:
     generation: Generation
     folder: Path
     blind: bool
+    root: Path = Path()
+    files: tuple[Path, ...] = ()
+    recorded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -56,13 +62,26 @@ class Run:
         prompts = hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
-            pictures = [_identify(picture) for picture in sample.prompt.images]
+            pictures = [identify(picture) for picture in sample.prompt.images]
             prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
-        return {
+        known = {
             "prompts": prompts.hexdigest()[:16],
             "model": self.info.fingerprint,
             "generation": json.dumps(asdict(self.generation), sort_keys=True),
             "protocol": self.benchmark.protocol,
+        }
+        return known | dict(self.recorded)
+
+    def start(self) -> dict[str, Any]:
+        """What scoring again needs to know beside the fingerprint."""
+        return {
+            "benchmark": self.benchmark.name,
+            "blind": self.blind,
+            "any_size": self.benchmark.size is None,
+            "files": [str(path) for path in self.files],
+            "root": str(self.root),
+            "spec": self.spec,
+            "name": self.info.name,
         }
 
     def open(self, fresh: bool) -> None:
@@ -83,10 +102,11 @@ class Run:
                     f"{self.folder}: expected the {' and '.join(changed)} of the run that lies there, got others; "
                     "start anew with --fresh or choose another --output"
                 )
-        else:
-            partial = self.folder / ".run.json.partial"
-            partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
-            partial.replace(path)
+            if "start" in stored:
+                return
+        partial = self.folder / ".run.json.partial"
+        partial.write_text(json.dumps(now | {"start": self.start()}, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
 
     def todo(self) -> list[Sample]:
         """Samples that have no stored prediction yet."""
@@ -111,8 +131,13 @@ def predict(run: Run, *, devices: int | str, batch_size: int, num_workers: int) 
     predict_with_lightning(run, devices=devices, batch_size=batch_size, num_workers=num_workers)
 
 
-def score(run: Run, clusters: Sequence[str]) -> Report | None:
+def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:
     """Score stored predictions; writes the report and one record per sample.
+
+    Args:
+        run: the run; its folder holds the predictions.
+        clusters: what each sample shares with others.
+        partial: where predictions are missing, score those that are there, under another name and beside the run.
 
     Returns:
         The report; None where only a test server can score (the submission file is written).
@@ -122,38 +147,49 @@ def score(run: Run, clusters: Sequence[str]) -> Report | None:
     """
     stored = read_parts(run.folder)
     missing = [sample.id for sample in run.samples if sample.id not in stored]
-    if missing:
+    if missing and (not partial or len(missing) == len(run.samples)):
         raise InputError(
             f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
             f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
             f"{', ...' if len(missing) > 3 else ''}); run the same command again"
         )
-    predictions = [stored[sample.id] for sample in run.samples]
-    run.benchmark.submission(predictions, run.samples, run.folder)
+    rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
+    samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+    if not missing:
+        run.benchmark.submission(predictions, samples, run.folder)
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    scores = scorer([p.text for p in predictions], [s.target for s in run.samples])
+    texts, targets = [p.text for p in predictions], [s.target for s in samples]
+    scores = scorer(texts, targets)
+    errors = tuple(p.id for p in predictions if p.error is not None)
     report = Report(
-        benchmark=run.name,
+        benchmark=run.name + ("-partial" if missing else ""),
         protocol=run.benchmark.protocol,
         model=run.info.name,
         primary=scorer.primary,
         metrics=scores.metrics,
-        interval=bootstrap_interval(scores.samples, clusters),
-        num_samples=len(run.samples),
-        num_errors=sum(p.error is not None for p in predictions),
+        interval=bound_headline(scorer, texts, targets, scores.samples, clusters),
+        num_samples=len(samples),
+        num_errors=len(errors),
         num_unparsed=scores.num_unparsed,
         settings=run.fingerprint() | {"scorer": scorer.name, "versions": _versions()},
+        num_expected=len(run.samples) if missing else None,
+        errors=errors,
     )
-    _write_samples(run, predictions, scores.samples)
-    report.write(run.folder)
+    folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
+    folder.mkdir(exist_ok=True)
+    _write_samples(folder, rows, scores.samples)
+    report.write(folder)
     return report
 
 
-def _write_samples(run: Run, predictions: Sequence[Prediction], values: Sequence[float | None]) -> None:
+def _write_samples(
+    folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]
+) -> None:
     lines = []
-    for sample, prediction, value in zip(run.samples, predictions, values, strict=True):
+    numbers: dict[str, int] = {}
+    for (sample, prediction, cluster), value in zip(rows, values, strict=True):
         record = {
             "id": sample.id,
             "prompt": sample.prompt.turns[-1].text,
@@ -162,17 +198,11 @@ def _write_samples(run: Run, predictions: Sequence[Prediction], values: Sequence
             "error": prediction.error,
             "target": sample.target,
             "score": value,
+            "cluster": numbers.setdefault(cluster, len(numbers)),
             **sample.info,
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
-    (run.folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _identify(picture: Picture) -> str:
-    """A picture for fingerprints."""
-    if isinstance(picture, Path):
-        return str(picture)
-    return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
+    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _describe(picture: Picture) -> str:

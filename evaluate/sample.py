@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from internvl.conversation import Conversation
+from internvl.conversation import Conversation, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,14 @@ class Sample:
     @property
     def cluster(self) -> str:
         """Samples of one cluster share their pictures and are not independent."""
-        return "|".join(str(picture) for picture in self.prompt.images) or self.id
+        return "|".join(identify(picture) for picture in self.prompt.images) or self.id
+
+
+def identify(picture: Picture) -> str:
+    """A picture for fingerprints and clusters: its path, or what it holds."""
+    if isinstance(picture, Path):
+        return str(picture)
+    return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,21 @@ class Scorer(Protocol):
     def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores: ...
 
 
+class SumScorer(Scorer, Protocol):
+    """A scorer whose headline number is a function of sums over samples, such as F1, BLEU, or accuracy over pairs.
+
+    Its interval then comes from the sums. Any other scorer that is no `MeanScorer` has to score thousands of drawn
+    lists, and must count a sample that stands there twice as two: one that joins samples by a name in their targets
+    cannot, and has to offer this.
+    """
+
+    def statistics(self, predictions: Sequence[str], targets: Sequence[Any]) -> Sequence[Sequence[float]]:
+        """What each sample adds to each sum; what belongs to a group of samples stands at one of them."""
+
+    def combine(self, sums: Any) -> Any:
+        """The headline number of an array of sums (..., k), for all leading dimensions at once; nan where undefined."""
+
+
 @dataclass(frozen=True, slots=True)
 class MeanScorer:
     """The mean of a rule that judges one answer at a time.

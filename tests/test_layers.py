@@ -28,7 +28,14 @@ LIGHT = [
     path
     for path in SOURCES
     if path.as_posix().startswith(("evaluate/scorers/", "evaluate/benchmarks/"))
-    or path.as_posix() in {f"evaluate/{name}.py" for name in ("scorer", "sample", "benchmark", "__main__", "predictor")}
+    or path.as_posix()
+    in {
+        f"evaluate/{name}.py"
+        for name in (
+            *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
+            *("stored", "score_command", "compare", "run", "report"),
+        )
+    }
     or path.as_posix()
     in {
         f"train/{name}.py"

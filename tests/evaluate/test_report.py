@@ -30,6 +30,12 @@ def test_line_without_an_interval_shows_none() -> None:
     assert replace(REPORT, interval=None).line().startswith("shelf-blind: accuracy 61.99  (5000 samples")
 
 
+def test_line_names_errors_and_says_that_a_part_is_one() -> None:
+    named = replace(REPORT, errors=("7", "9"), num_expected=6000).line()
+    assert "(5000 of 6000 samples, 2 errors counted as wrong: 7, 9, 17 unparsed" in named
+    assert "4 errors counted as wrong: a, b, c, ..., 17" in replace(REPORT, num_errors=4, errors=tuple("abcd")).line()
+
+
 def test_written_report_holds_everything_and_the_headline_score(tmp_path: Path) -> None:
     REPORT.write(tmp_path)
     content = read_report(tmp_path)

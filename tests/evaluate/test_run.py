@@ -181,6 +181,7 @@ def test_one_record_per_sample_says_what_happened(run: Run) -> None:
         "error": None,
         "target": "cat",
         "score": 1.0,
+        "cluster": 0,
         "kind": "animal",
     }
     assert (second["images"], second["score"]) == (["<20 bytes>"], 0.0)

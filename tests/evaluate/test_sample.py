@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from evaluate.sample import Generation, Sample
 from internvl.conversation import Conversation
@@ -21,6 +22,14 @@ def test_samples_about_the_same_pictures_are_one_cluster() -> None:
 def test_sample_without_a_picture_is_a_cluster_of_its_own() -> None:
     samples = [Sample(name, Conversation.ask("Why?")) for name in ("1", "2")]
     assert [sample.cluster for sample in samples] == ["1", "2"]
+
+
+def test_pictures_in_memory_are_one_cluster_where_they_hold_the_same() -> None:
+    contents = (b"a", b"a", b"b", *(Image.new("RGB", (2, 2), color) for color in ("red", "red", "blue")))
+    names = [Sample(str(n), Conversation.ask("Why?", content)).cluster for n, content in enumerate(contents)]
+    assert names[0] == names[1] != names[2]
+    assert names[3] == names[4] != names[5]
+    assert max(map(len, names)) == 64
 
 
 def test_sample_cannot_be_changed() -> None:

@@ -132,3 +132,8 @@ def test_failed_set_up_ends_with_its_exit_code(checkout: Checkout) -> None:
     shutil.rmtree(checkout.root / ".venv")
     write_program(checkout.root / "shell" / "setup.sh", "exit 2\n")
     assert checkout.run("fake", "mme").returncode == 2
+
+
+def test_commands_without_a_model_get_their_words_as_they_are(checkout: Checkout) -> None:
+    assert checkout.arguments("compare", "one", "two", GPUS="8") == ["compare", "one", "two"]
+    assert checkout.arguments("score", "--help") == ["score", "--help"]

@@ -1,0 +1,23 @@
+"""The command-line parser of the commands: one line for a mistake, with the closest option."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, with the closest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the mistake and exit with 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+        hint = f"see {self.prog} --help"
+        if message.startswith("unrecognized"):
+            close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
+            hint = f"did you mean {close[0]}?" if close else hint
+            message = f"expected a known option, got {unknown}"
+        print(f"error: option: {message}; {hint}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,116 @@
+"""`python -m evaluate score`: numbers from stored predictions, of a run folder or of another tool, without a model."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from evaluate.answers import Answers, read_answers
+from evaluate.parser import Parser
+from evaluate.predictor import PredictorInfo
+from evaluate.records import PartWriter
+from evaluate.run import Run, score
+from evaluate.stored import find_one, read_run, read_start
+from internvl.errors import InputError
+
+
+def build_parser() -> Parser:
+    """The command line."""
+    parser = Parser(
+        prog="sh evaluate.sh score",
+        description="Score stored predictions, without a model and as often as wanted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", type=Path, help="run folder, or JSONL of another tool: an id and a text per line")
+    parser.add_argument("--benchmark", metavar="NAME", help="the benchmark; needed for a file")
+    parser.add_argument("--benchmark-file", type=Path, action="append", default=[], metavar="FILE", help="one of yours")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder that data/ and playground/ lie in")
+    parser.add_argument("--name", metavar="MODEL", help="name of what answered (default: the file's)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("results"), metavar="DIR", help="where results of a file go (results/)"
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="score what is there, under the name <benchmark>-partial"
+    )
+    parser.add_argument("--allow-size", action="store_true", help="accept another number of samples than published")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; 2 is a mistake that the message explains."""
+    options = build_parser().parse_args(arguments)
+    try:
+        if options.source.is_dir():
+            if options.name:
+                raise InputError("--name: expected none for a run folder, which has one; leave it out")
+            run, clusters = read_run(
+                options.source, root=options.root, benchmark=options.benchmark, files=options.benchmark_file
+            )
+        else:
+            run, clusters = store_answers(options)
+        report = score(run, clusters, partial=options.partial)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if report is None:
+        print(f"{run.name}: submission file in {run.folder}")
+    elif options.json:
+        print(json.dumps(asdict(report) | {"score": report.score}, indent=2, ensure_ascii=False))
+    else:
+        print(report.line())
+    return 0
+
+
+def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
+    """A run folder from a file of answers; nothing is written where the answers do not make a number."""
+    source: Path = options.source
+    if options.benchmark is None:
+        raise InputError(f"{source}: expected a run folder, or --benchmark NAME beside a file; add it")
+    name = options.name or source.stem
+    if name in (".", "..") or "/" in name:
+        raise InputError(f"--name: expected the name of a folder, got {name!r}; choose another")
+    benchmark = find_one(options.benchmark, options.benchmark_file)
+    if options.allow_size:
+        benchmark = replace(benchmark, size=None)
+    root = options.root or Path()
+    samples = benchmark.load(root)
+    answers = read_answers(source, samples)
+    check_answers(answers, source, benchmark.name, len(samples), options.partial)
+    run = Run(
+        benchmark=benchmark,
+        spec=f"file:{source}",
+        info=PredictorInfo(name, "file:" + hashlib.sha256(source.read_bytes()).hexdigest()[:16]),
+        samples=samples,
+        generation=benchmark.generation,
+        folder=options.output / name / benchmark.name,
+        blind=False,
+        root=root,
+        files=tuple(options.benchmark_file),
+        recorded={"generation": "unknown"},
+    )
+    if (run.folder / "run.json").is_file() and read_start(run.folder).get("model") != run.info.fingerprint:
+        raise InputError(f"{run.folder}: expected the same answers as before, got others; choose another --name")
+    run.open(fresh=False)
+    part = run.folder / "part-0.jsonl"
+    part.unlink(missing_ok=True)  # the same answers again
+    writer = PartWriter(run.folder, 0)
+    writer.write(answers.predictions)
+    writer.close()
+    return run, [sample.cluster for sample in samples]
+
+
+def check_answers(answers: Answers, source: Path, name: str, count: int, partial: bool) -> None:
+    """Refuse a part of a benchmark that was not asked for, and tell what does not fit otherwise."""
+    said = answers.describe()
+    if answers.missing and (not partial or not answers.predictions):
+        remedy = "complete the file, or score the part with --partial" if answers.predictions else "check the ids"
+        raise InputError(
+            f"{source}: expected {count} answers to {name}, got {len(answers.predictions)}: {said}; {remedy}"
+        )
+    if said:
+        print(f"note: {source}: {said} ids; unknown ones are left out, equal answers count once", file=sys.stderr)
