@@ -19,7 +19,15 @@ from internvl.errors import InputError
 from internvl.folder import check_folder, read_config, read_json
 from internvl.internlm2_config import to_internlm2_config
 from internvl.model import internlm2, native
-from internvl.model.checkpoint import check_names, make_empty, open_checkpoint, save_config, write_json, write_tensors
+from internvl.model.checkpoint import (
+    check_names,
+    make_empty,
+    open_checkpoint,
+    round_tensor,
+    save_config,
+    write_json,
+    write_tensors,
+)
 from internvl.model.layout import as_stored
 from internvl.model.shards import MAX_BYTES, refuse_place, replace_folder
 from internvl.model.tensors import MadeTensors, Overlay, Rearranged, TensorSource, select
@@ -234,7 +242,7 @@ def _write_projector(output: Path, tensors: TensorSource, dtype: torch.dtype | N
     shapes = {name: shape for name, shape in tensors.shapes.items() if name.startswith(prefix)}
     state = {name.removeprefix(prefix): tensors.read(name).view(shape) for name, shape in shapes.items()}
     if dtype is not None:
-        state = {name: tensor.to(dtype) for name, tensor in state.items()}
+        state = {name: round_tensor(prefix + name, tensor, dtype) for name, tensor in state.items()}
     partial = output.with_name(f".{output.name}.partial")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

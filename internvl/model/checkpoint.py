@@ -154,10 +154,26 @@ def write_tensors(
     writer = ShardWriter(folder, max_bytes)
     for number, (name, shape) in enumerate(source.shapes.items(), 1):
         tensor = source.read(name).view(shape)
-        writer.add(name, tensor if dtype is None else tensor.to(dtype))
+        writer.add(name, tensor if dtype is None else round_tensor(name, tensor, dtype))
         if progress is not None:
             progress(number, len(source.shapes))
     writer.finish()
+
+
+def round_tensor(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor in another type.
+
+    Raises:
+        InputError: the type has no room for its numbers; they would become infinite.
+    """
+    rounded = tensor.to(dtype)
+    if torch.finfo(dtype).max < torch.finfo(tensor.dtype).max and bool((rounded.isinf() & ~tensor.isinf()).any()):
+        word = str(dtype).removeprefix("torch.")
+        raise InputError(
+            f"--dtype: expected numbers of at most {torch.finfo(dtype).max:.6g}, which {word} has room for, got "
+            f"{float(tensor[~tensor.isnan()].abs().max()):.6g} in {name}; use bfloat16"
+        )
+    return rounded
 
 
 def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, processor: InternVLProcessor) -> None:

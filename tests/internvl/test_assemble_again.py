@@ -193,7 +193,7 @@ def test_parts_that_do_not_fit_are_named_before_anything_is_written(change, mess
 def test_the_command_writes_what_the_function_does(parts, tmp_path, capsys):
     words = [f"--{name.replace('_', '-')}={path}" for name, path in parts.items()]
     choices = ["--force-image-size=112", "--ps-version=v1", "--conv-style=internvl2_5", "--select-layer=-2"]
-    choices += ["--dynamic-image-size", "--use-thumbnail", "--max-dynamic-patch=6", "--seed=5"]
+    choices += ["--dynamic-image-size", "--use-thumbnail", "--max-dynamic-patch=6", "--seed=5", "--no-certificate"]
     assert main(["assemble", *words, *choices, f"--output={tmp_path}/command"]) == 0
     output = capsys.readouterr()
     assert output.out == f"{tmp_path}/command: a chat model with its tokenizer\n"

@@ -270,3 +270,15 @@ def test_nothing_is_overwritten_that_was_not_meant(tmp_path):
     with pytest.raises(InputError, match=r"^--output: expected a name that ends with .pth for a projector"):
         run(start, "projector", tmp_path / "projector")
     assert list_left(tmp_path) == ["mine", "start", "there"]
+
+
+def test_numbers_that_a_type_has_no_room_for_are_named(tmp_path):
+    start = tiny_checkpoint(tmp_path / "start")
+    change_weights(start, lambda state: state["mlp1.1.weight"][0, 3].fill_(-1e6))
+    for to, output in (("internvl", "chat"), ("projector", "projector.pth")):
+        with pytest.raises(
+            InputError, match=r"^--dtype: expected numbers of at most 65504, .*1e\+06 in mlp1.1.weight;"
+        ):
+            run(start, to, tmp_path / output, dtype=torch.float16)
+    run(start, "internvl", tmp_path / "wide", dtype=torch.bfloat16)
+    assert list_left(tmp_path) == ["start", "wide"]
