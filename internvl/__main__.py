@@ -250,6 +250,9 @@ def main(arguments: list[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; what was not whole is not there", file=sys.stderr)
+        return 130
     return 0
 
 

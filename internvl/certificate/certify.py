@@ -137,7 +137,9 @@ def _write(
         "output": {"files": describe_files(output)},
     }
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    target.write_text(text + "\n", encoding="utf-8")
+    partial = target.with_name(f".{target.name}.partial")
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(target)
     return Certificate(not reasons, tuple(reasons), values)
 
 

@@ -35,8 +35,15 @@ def open_weights(folder: str | Path, config: Any) -> TensorSource:
     _refuse_legacy(source, folder)
     if native.is_native(source.shapes):
         source = Rearranged(source, native.to_chat(source.shapes))
+    ranks = {part: getattr(config, key) for part, key in PARTS.items()}
     if is_wrapped(source.shapes):
-        source = MergedAdapters(source, {part: getattr(config, key) for part, key in PARTS.items()})
+        source = MergedAdapters(source, ranks)
+    elif any(ranks.values()):
+        key = next(key for part, key in PARTS.items() if ranks[part])
+        raise InputError(
+            f"{key}: expected adapters of rank {getattr(config, key)} in the weights of {folder}, got none; write 0 into "
+            "config.json if they were merged, else copy the weights again"
+        )
     return as_in_memory(source, config.llm_config)
 
 

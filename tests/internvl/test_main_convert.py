@@ -174,6 +174,16 @@ def test_a_mistake_ends_with_code_2(words, message, chat, tmp_path, capsys):
     assert errors.count("\n") == 1
 
 
+def test_a_stopped_conversion_leaves_nothing(chat, tmp_path, capsys, monkeypatch):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("internvl.convert.save_config", stop)
+    code, lines, errors = run(capsys, "convert", chat, "--to", "internvl", "--output", tmp_path / "new")
+    assert (code, lines, errors) == (130, [], "stopped; what was not whole is not there\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["chat"]
+
+
 @pytest.mark.parametrize("size", ["0", "5XB", "GB", "-1GB", "1e400"])
 def test_a_wrong_size_of_files_is_refused(size, chat, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:

@@ -125,3 +125,11 @@ def test_weights_of_another_kind_are_named_in_one_line(
         load_model(folder)
     assert "\n" not in str(caught.value)
     assert re.search(re.escape(str(folder)), str(caught.value))
+
+
+def test_adapters_that_are_told_and_not_there_are_missed(folder):
+    change_config(folder, use_llm_lora=16)
+    with pytest.raises(
+        InputError, match=r"^use_llm_lora: expected adapters of rank 16 in the weights of .*, got none; w"
+    ):
+        load_model(folder)
