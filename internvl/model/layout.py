@@ -41,8 +41,8 @@ def open_weights(folder: str | Path, config: Any) -> TensorSource:
     elif any(ranks.values()):
         key = next(key for part, key in PARTS.items() if ranks[part])
         raise InputError(
-            f"{key}: expected adapters of rank {getattr(config, key)} in the weights of {folder}, got none; write 0 into "
-            "config.json if they were merged, else copy the weights again"
+            f"{key}: expected adapters of rank {getattr(config, key)} in the weights of {folder}, got none; write 0 "
+            "into config.json if they were merged, else copy the weights again"
         )
     return as_in_memory(source, config.llm_config)
 
