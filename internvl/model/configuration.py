@@ -79,6 +79,14 @@ class InternVLChatConfig(PreTrainedConfig):
             raise InputError(f"ps_version: expected v1 or v2, got {self.ps_version!r}; correct config.json")
         super().__post_init__(**kwargs)
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """From the values of a config.json."""
+        values = drop_kernels(config_dict)
+        if isinstance(values.get("vision_config"), dict):
+            values["vision_config"] = drop_kernels(values["vision_config"])
+        return super().from_dict(values, **kwargs)
+
     @property
     def image_size(self) -> int:
         """Side of a tile in pixels."""
@@ -88,6 +96,14 @@ class InternVLChatConfig(PreTrainedConfig):
     def tokens_per_tile(self) -> int:
         """Visual tokens per tile."""
         return int((self.image_size // self.vision_config.patch_size) ** 2 * self.downsample_ratio**2)
+
+
+def drop_kernels(values: dict[str, Any]) -> dict[str, Any]:
+    """Values without the kernel of attention that a model was published with: what this machine has decides.
+
+    Published decoders ask for flash-attn, and transformers refuses to build them where that is not installed.
+    """
+    return {key: value for key, value in values.items() if "attn_implementation" not in key}
 
 
 def language_config(values: dict[str, Any]) -> PreTrainedConfig:
@@ -101,9 +117,8 @@ def language_config(values: dict[str, Any]) -> PreTrainedConfig:
         )
     # A published key may name remote code (`internlm2`) or nothing; the architecture decides.
     spelled = add_spellings(values)  # some old words are refused by the versions that know the new ones
-    cleaned = {
-        key: value for key, value in spelled.items() if key not in ("model_type", "auto_map", "bias", "qkv_bias")
-    }
+    others = ("model_type", "auto_map", "bias", "qkv_bias")
+    cleaned = {key: value for key, value in drop_kernels(spelled).items() if key not in others}
     if architecture == "InternLM2ForCausalLM":
         bias = bool(values.get("bias", False))
         cleaned |= {"architectures": ["LlamaForCausalLM"], "attention_bias": bias, "mlp_bias": False}

@@ -255,6 +255,18 @@ def test_a_damaged_folder_is_named_in_one_line(damage, error, message, folder):
     assert str(folder) in str(caught.value) or damage in (lose_template, rename_decoder)
 
 
+def test_the_kernels_of_its_publisher_are_not_needed(folder):
+    expected = load_model(folder).state_dict()
+    config = json.loads((folder / "config.json").read_text())
+    asked = {"attn_implementation": "flash_attention_2", "_attn_implementation_autoset": True}
+    parts = {name: config[name] | asked | {"torch_dtype": "bfloat16"} for name in ("llm_config", "vision_config")}
+    change_config(folder, **asked, **parts)
+    model = load_model(folder)
+    check_equal(model.state_dict(), expected)
+    assert model.language_model.config._attn_implementation == "sdpa"
+    assert AutoConfig.from_pretrained(folder).llm_config._attn_implementation != "flash_attention_2"
+
+
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"^checkpoint: expected a folder, got .*lost"):
         load_model(tmp_path / "lost")
