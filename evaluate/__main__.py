@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from evaluate import compare, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import describe
+from evaluate.records import claim_folder
 from evaluate.run import Run, predict, score, withhold_pictures
 from internvl.errors import InputError
 
@@ -73,22 +76,32 @@ def main(arguments: list[str]) -> int:
             return 0
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
-        runs = prepare(options)
-        if not options.score_only:
-            for run, _ in runs:
-                predict(run, devices=options.devices, batch_size=options.batch_size, num_workers=options.num_workers)
-        if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            for run, clusters in runs:
-                report = score(run, clusters)
-                print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+        with ExitStack() as claims:
+            run_all(options, prepare(options, claims))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
-    """Every check that needs no model: names, data, model files, and whether stored results belong to this run."""
+def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) -> None:
+    """Predict everything, then score everything: a slow judge must not keep devices waiting."""
+    if not options.score_only:
+        for run, _ in runs:
+            predict(run, devices=options.devices, batch_size=options.batch_size, num_workers=options.num_workers)
+    if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        for run, clusters in runs:
+            report = score(run, clusters)
+            print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+
+
+def prepare(options: argparse.Namespace, claims: ExitStack) -> list[tuple[Run, list[str]]]:
+    """Every check that needs no model: names, data, model files, and whether stored results belong to this run.
+
+    Args:
+        options: of the command.
+        claims: gets the folders of the runs, so that no other run writes there until it is closed.
+    """
     benchmarks: list[Benchmark] = find(options.benchmarks, options.benchmark)
     check_numbers(options)
     info = describe(options.model)
@@ -116,11 +129,19 @@ def prepare(options: argparse.Namespace) -> list[tuple[Run, list[str]]]:
             tuple(options.benchmark),
         )
         runs.append((run, clusters))
+    if not options.score_only and _is_first():
+        for run, _ in runs:
+            claims.enter_context(claim_folder(run.folder))
     for run, _ in runs:
         # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts
         # run this again; only the first may delete.
         run.open(options.fresh and "LOCAL_RANK" not in os.environ)
     return runs
+
+
+def _is_first() -> bool:
+    """Whether this is the first process of the run, whatever started it."""
+    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
 
 
 def check_numbers(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import lightning as L
 
 from evaluate.data import Item
+from evaluate.memory import Halver
 from evaluate.predictor import Predictor, StoppedError, load_predictor
 from evaluate.records import PartWriter
 from evaluate.sample import Generation, Prediction
@@ -29,22 +31,28 @@ class PredictModule(L.LightningModule):
         self.spec = spec
         self.generation = generation
         self.folder = folder
+        self.parent: int | None = None
+        self.answer = Halver(lambda prompts: self.predictor.generate(prompts, self.generation))
 
     def setup(self, stage: str) -> None:
         """Load the predictor; kept out of Lightning's sight, which would move a model that manages its own devices."""
         self.__dict__["predictor"] = load_predictor(self.spec, self.trainer.strategy.root_device)
+        # The first process may well outlive the shell that started it.
+        self.parent = os.getppid() if os.environ.get("LOCAL_RANK", "0") != "0" else None
         self.__dict__["writer"] = PartWriter(self.folder, self.trainer.global_rank)
 
     def predict_step(self, batch: list[Item], batch_idx: int) -> None:
         """Answer what could be prepared, record the rest as errors."""
-        predictor: Predictor = self.__dict__["predictor"]
+        if self.parent not in (None, os.getppid()):
+            # The next start of the run must not meet this process at work.
+            raise InputError("run: expected the process that started this one, got its end; the same command goes on")
         prepared = [item for _, item, error in batch if error is None]
         answers: Sequence[str | InputError | None] = []
         stopped = None
         try:
-            answers = predictor.generate(prepared, self.generation) if prepared else []
+            answers = self.answer(prepared)
         except StoppedError as stop:
-            answers, stopped = stop.answers or [None] * len(prepared), stop
+            answers, stopped = stop.answers, stop
         remaining = iter(answers)
         records = []
         for name, _, error in batch:

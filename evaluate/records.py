@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,20 +18,54 @@ class PartWriter:
     """Appends finished predictions of one rank, and flushes after every batch."""
 
     def __init__(self, folder: Path, rank: int) -> None:
-        path = folder / f"part-{rank}.jsonl"
-        _cut_torn_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        self.path = folder / f"part-{rank}.jsonl"
+        _cut_torn_line(self.path)
+        # Without a buffer: what a full disk did not take is not tried again when the file is closed.
+        self._file = self.path.open("ab", buffering=0)
 
     def write(self, predictions: Iterable[Prediction]) -> None:
-        """Append one line per prediction."""
-        self._file.write("".join(json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions))
-        self._file.flush()
+        """Append one line per prediction.
+
+        Raises:
+            InputError: the disk is full, or gone.
+        """
+        lines = "".join(json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions).encode()
+        try:
+            while lines:
+                lines = lines[self._file.write(lines) :]
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: expected room for answers, got {error.strerror}; make room, and the same command goes on"
+            ) from None
 
     def close(self) -> None:
         """Make sure everything is on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with suppress(OSError):  # a device, or a file system that does not know how
+            os.fsync(self._file.fileno())
         self._file.close()
+
+
+@contextmanager
+def claim_folder(folder: Path) -> Iterator[None]:
+    """Let no other run write predictions into a folder; a process that ends, however it does, gives it back.
+
+    Args:
+        folder: of the run; what is locked is a file beside it, so that the folder can be deleted.
+
+    Raises:
+        InputError: another run is at work there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{folder}: expected no other run at work there, got one; wait for its end, or choose another --output"
+            ) from None
+        except OSError:
+            pass  # some network file systems have no locks
+        yield
 
 
 def read_parts(folder: Path) -> dict[str, Prediction]:

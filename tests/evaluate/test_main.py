@@ -11,6 +11,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import list_benchmarks
+from evaluate.records import claim_folder
 from evaluate.report import read_report
 from tests.evaluate.questions import FOLDER, read_texts, run, write_questions
 
@@ -277,3 +278,17 @@ def test_line_separator_in_question_and_answer_survives(root: Path) -> None:
     folder = root / "out" / "fake_N\u2028O" / "quickstart"
     assert read_texts(folder) == {"a\u2028b": "N\u2028O"}
     assert read_report(folder)["score"] == 100.0
+
+
+def test_two_runs_do_not_write_to_one_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = root / "out" / "fake_yes" / "quickstart"
+    with claim_folder(folder):
+        assert call(root, "fake:yes", "quickstart", "--fresh") == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith(f"error: {folder}: expected no other run at work there, got one; ")
+        assert errors.count("\n") == 1
+        assert not folder.exists()
+    assert call(root, "fake:yes", "quickstart") == 0
+    with claim_folder(folder):
+        # Scoring only reads.
+        assert call(root, "fake:yes", "quickstart", "--score-only") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,3 +93,29 @@ def test_answers_of_a_batch_in_which_the_model_stopped_are_kept(module: PredictM
         "b": Prediction("b", "", "broken"),
         "d": Prediction("d", "", "refused"),
     }
+
+
+def test_a_batch_that_is_too_large_is_answered_in_halves(module: PredictModule, tmp_path: Path) -> None:
+    class Small(Echo):
+        def generate(self, batch: Sequence[str], generation: Generation) -> list[str]:
+            if len(batch) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return super().generate(batch, generation)
+
+    module.__dict__["predictor"] = Small()
+    module.predict_step([(name, name.upper(), None if name != "c" else "gone") for name in "abcdef"], 0)
+    answers = {name: prediction.text for name, prediction in read_parts(tmp_path).items()}
+    assert answers == {"a": "A!", "b": "B!", "c": "", "d": "D!", "e": "E!", "f": "F!"}
+
+
+def test_a_process_whose_run_was_killed_stops_before_its_next_batch(
+    module: PredictModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [("a", "A", None)]
+    module.predict_step(batch, 0)
+    module.parent = os.getppid()
+    module.predict_step([("b", "B", None)], 1)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    with pytest.raises(InputError, match=r"^run: expected the process that started this one, got its end"):
+        module.predict_step([("c", "C", None)], 2)
+    assert sorted(read_parts(tmp_path)) == ["a", "b"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.records import PartWriter, read_parts
+from evaluate.records import PartWriter, claim_folder, read_parts
 from evaluate.sample import Prediction
 from internvl.errors import InputError
 
@@ -93,3 +93,29 @@ def test_broken_line_in_the_middle_is_refused(tmp_path: Path, line: bytes) -> No
     part.write_bytes(part.read_bytes() + line + b"\n" + part.read_bytes().replace(b"1", b"3"))
     with pytest.raises(InputError, match=r"part-0\.jsonl:2: expected a prediction, got .*; start anew with --fresh"):
         read_parts(tmp_path)
+
+
+def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path):
+    (tmp_path / "part-0.jsonl").symlink_to("/dev/full")
+    writer = PartWriter(tmp_path, 0)
+    with pytest.raises(
+        InputError, match=r"part-0.jsonl: expected room for answers, got No space left on device; make room"
+    ):
+        writer.write([Prediction("1", "yes")])
+    writer.close()
+    (tmp_path / "part-0.jsonl").unlink()
+    writer = PartWriter(tmp_path, 0)
+    writer.write([Prediction("1", "yes")])
+    writer.close()
+    assert read_parts(tmp_path) == {"1": Prediction("1", "yes")}
+
+
+def test_a_folder_is_claimed_by_one_run_until_it_ends(tmp_path):
+    folder = tmp_path / "results" / "run"
+    with claim_folder(folder):
+        with pytest.raises(InputError, match=r"run: expected no other run at work there"), claim_folder(folder):
+            pass
+        with claim_folder(tmp_path / "results" / "other"):
+            pass
+    with claim_folder(folder):
+        assert not folder.exists()

@@ -1,0 +1,74 @@
+"""Batches that are too large for the memory of a device are answered in halves, and so are all that come after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from evaluate.predictor import StoppedError
+from internvl.errors import InputError
+
+_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+class Halver:
+    """Answers prompts in parts that fit.
+
+    Args:
+        generate: answers a batch, or fails for want of memory.
+        limit: prompts at once; None for as many as come.
+    """
+
+    def __init__(self, generate: Callable[[Sequence[Any]], Sequence[Any]], limit: int | None = None) -> None:
+        self.generate = generate
+        self.limit = limit
+
+    def __call__(self, prompts: Sequence[Any]) -> list[Any]:
+        """One answer per prompt; a prompt that does not fit by itself gets an InputError.
+
+        Raises:
+            StoppedError: of `generate`, with the answers to all prompts that were given.
+        """
+        answers: list[Any] = []
+        while len(answers) < len(prompts):
+            part = prompts[len(answers) :][: self.limit]
+            try:
+                answers += self.generate(part)
+                continue
+            except StoppedError as stop:
+                given = stop.answers or [None] * len(part)
+                rest = [None] * (len(prompts) - len(answers) - len(part))
+                raise StoppedError(str(stop), [*answers, *given, *rest]) from None
+            except Exception as error:
+                if not is_memory(error):
+                    raise
+            # Outside of the handler: the error holds on to the tensors of the call that failed.
+            _free()
+            if len(part) == 1:
+                answers.append(
+                    InputError(
+                        "memory: expected room for one prompt on the device, got none; allow fewer tiles, or take a "
+                        "larger device or several"
+                    )
+                )
+            else:
+                self.limit = len(part) // 2
+                print(f"memory: {len(part)} prompts at once are too many, going on with {self.limit}", file=sys.stderr)
+        return answers
+
+
+def is_memory(error: Exception) -> bool:
+    """Whether this says that there is no memory; torch has a class for it on GPUs only."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in _WORDS))
+
+
+def _free() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
