@@ -25,4 +25,4 @@ export OMP_NUM_THREADS=1
 step "ruff format" "$python" -m ruff format --check .
 step "ruff check" "$python" -m ruff check .
 step "mypy" "$python" -m mypy
-step "pytest" "$python" -m pytest -n 2 --dist loadfile --durations=12 "$@"
+step "pytest" "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=12 "$@"

@@ -62,6 +62,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     properties = (entry for item in items for entry in item.user_properties)
     config.stash[IMPLEMENTED] = frozenset(str(name) for key, name in properties if key == golden.FAMILY)
+    # Files with slow tests first: the last file of a worker is then a quick one, and the other need not wait for it.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -110,6 +110,7 @@ def test_picture_that_cannot_be_read_is_counted_and_the_run_goes_on(straight: Pl
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_two_processes_give_the_same_answers_and_the_same_report(straight: Place, place: Place) -> None:
     output = place.run("--batch-size", 8, "--devices", 2, "--num-workers", 2)
     assert f"quickstart: {COUNT} samples to answer on 2 CPU processes\n" in output
@@ -121,6 +122,7 @@ def test_two_processes_give_the_same_answers_and_the_same_report(straight: Place
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_fewer_samples_than_processes_and_two_benchmarks_in_one_command(tmp_path: Path) -> None:
     root = write_questions(tmp_path, 1)
     (tmp_path / "mine.py").write_text(MINE)
@@ -153,6 +155,7 @@ def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) 
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 def test_killed_processes_go_on_as_another_number_with_another_batch_size(straight: Place, place: Place) -> None:
     done = place.kill("--batch-size", 1, "--devices", 2, parts=2)
     assert 1 < done < COUNT, "the kill came too late to be in the middle"
