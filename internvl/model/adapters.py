@@ -53,8 +53,8 @@ class MergedAdapters:
             else:
                 self._adapters.setdefault(f"{plain[: adapter.start()]}.weight", {})[adapter["letter"]] = name
         self._check(ranks)
-        self._shapes = {name: source.shapes[origin] for name, origin in self._origins.items()}
-        self._dtypes = {name: source.dtypes[origin] for name, origin in self._origins.items()}
+        self.shapes: Shapes = {name: source.shapes[origin] for name, origin in self._origins.items()}
+        self.dtypes: Dtypes = {name: source.dtypes[origin] for name, origin in self._origins.items()}
 
     def _check(self, ranks: Mapping[str, int]) -> None:
         shapes = self.source.shapes
@@ -81,16 +81,6 @@ class MergedAdapters:
         lost = next((n for n in alone if n.endswith(".weight") and n not in self._adapters), None)
         if lost is not None:
             raise InputError(f"checkpoint: expected an adapter for {lost}, got none; copy the folder again")
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return self._shapes
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return self._dtypes
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""

@@ -77,18 +77,8 @@ class TensorFolder:
                 f"checkpoint: expected all tensors of the index in {self.folder}, got none for {len(lost)} "
                 f"({', '.join(lost[:3])}); copy the folder again"
             )
-        self._shapes = {name: file.shapes[name] for name, file in self._files.items()}
-        self._dtypes = {name: file.dtypes[name] for name, file in self._files.items()}
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return self._shapes
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return self._dtypes
+        self.shapes: Shapes = {name: file.shapes[name] for name, file in self._files.items()}
+        self.dtypes: Dtypes = {name: file.dtypes[name] for name, file in self._files.items()}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row, as stored."""
@@ -96,7 +86,7 @@ class TensorFolder:
         if self._last is not None and self._last is not file:
             self._last.close()
         self._last = file
-        return file.read(name, start, prod(self._shapes[name]) if stop is None else stop)
+        return file.read(name, start, prod(self.shapes[name]) if stop is None else stop)
 
 
 class _SafetensorsFile:

@@ -82,16 +82,8 @@ class TensorDict:
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         self.state = state
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return {name: tuple(tensor.shape) for name, tensor in self.state.items()}
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return {name: tensor.dtype for name, tensor in self.state.items()}
+        self.shapes: Shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        self.dtypes: Dtypes = {name: tensor.dtype for name, tensor in state.items()}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
@@ -112,9 +104,9 @@ class Rearranged:
     def __init__(self, source: TensorSource, layout: Layout) -> None:
         self.source = source
         self.layout = layout
-        self._shapes = {name: placed.shape for name, placed in layout.items()}
+        self.shapes: Shapes = {name: placed.shape for name, placed in layout.items()}
         stored = source.dtypes
-        self._dtypes: dict[str, torch.dtype] = {}
+        dtypes: dict[str, torch.dtype] = {}
         for name, placed in layout.items():
             types = {stored[piece.origin] for piece in placed.pieces}
             if len(types) > 1:
@@ -123,18 +115,9 @@ class Rearranged:
                     f"checkpoint: expected one type of numbers for the parts of {name}, got {origins}; "
                     "convert them to one"
                 )
-            self._dtypes[name] = types.pop()
+            dtypes[name] = types.pop()
+        self.dtypes: Dtypes = dtypes
         _check_cover(source.shapes, layout)
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return self._shapes
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return self._dtypes
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
@@ -149,7 +132,7 @@ class Rearranged:
             here += piece.stop - piece.start
         if len(parts) == 1:
             return parts[0]
-        return torch.cat(parts) if parts else torch.empty(0, dtype=self._dtypes[name])
+        return torch.cat(parts) if parts else torch.empty(0, dtype=self.dtypes[name])
 
 
 def _check_cover(shapes: Shapes, layout: Layout) -> None:
@@ -194,18 +177,8 @@ class Subset:
 
     def __init__(self, source: TensorSource, names: set[str]) -> None:
         self.source = source
-        self._shapes = {name: shape for name, shape in source.shapes.items() if name in names}
-        self._dtypes = {name: dtype for name, dtype in source.dtypes.items() if name in names}
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return self._shapes
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return self._dtypes
+        self.shapes: Shapes = {name: shape for name, shape in source.shapes.items() if name in names}
+        self.dtypes: Dtypes = {name: dtype for name, dtype in source.dtypes.items() if name in names}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
@@ -230,16 +203,8 @@ class MadeTensors:
 
     def __init__(self, tensors: Mapping[str, Made]) -> None:
         self.tensors = tensors
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return {name: made.shape for name, made in self.tensors.items()}
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return {name: made.dtype for name, made in self.tensors.items()}
+        self.shapes: Shapes = {name: made.shape for name, made in tensors.items()}
+        self.dtypes: Dtypes = {name: made.dtype for name, made in tensors.items()}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
@@ -257,16 +222,8 @@ class Overlay:
     def __init__(self, top: TensorSource, base: TensorSource) -> None:
         self.top = top
         self.base = base
-
-    @property
-    def shapes(self) -> Shapes:
-        """The shape of every tensor."""
-        return {**self.base.shapes, **self.top.shapes}
-
-    @property
-    def dtypes(self) -> Dtypes:
-        """The type of every tensor."""
-        return {**self.base.dtypes, **self.top.dtypes}
+        self.shapes: Shapes = {**base.shapes, **top.shapes}
+        self.dtypes: Dtypes = {**base.dtypes, **top.dtypes}
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The elements [start, stop) of a tensor, counted row by row."""
