@@ -21,9 +21,10 @@ from pathlib import Path
 
 import torch
 
+from internvl.folder import write_json
 from internvl.internlm2_config import to_internlm2_config
 from internvl.model import InternVLChatConfig
-from internvl.model.checkpoint import make_empty, write_json
+from internvl.model.checkpoint import make_empty
 from internvl.model.internlm2 import to_internlm2
 from internvl.model.shards import ShardWriter
 from internvl.model.tensor_folder import TensorFolder

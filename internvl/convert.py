@@ -16,7 +16,7 @@ import torch
 from internvl.assemble import Whole, join, resize_tiles
 from internvl.certificate.certify import Certificate, certify, certify_part
 from internvl.errors import InputError
-from internvl.folder import check_folder, read_config, read_json
+from internvl.folder import check_folder, read_config, read_json, write_json
 from internvl.internlm2_config import to_internlm2_config
 from internvl.model import internlm2, native
 from internvl.model.checkpoint import (
@@ -25,7 +25,6 @@ from internvl.model.checkpoint import (
     open_checkpoint,
     round_tensor,
     save_config,
-    write_json,
     write_tensors,
 )
 from internvl.model.layout import as_stored

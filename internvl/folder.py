@@ -14,7 +14,8 @@ from internvl.values import check_values
 MODEL_TYPE = "internvl_chat"
 # The safe kind of files comes first.
 _KINDS = (("model.safetensors", "model.safetensors.index.json"), ("pytorch_model.bin", "pytorch_model.bin.index.json"))
-_LEGACY = ("qllama_config", "internvl_config", "num_query_token")
+LEGACY_KEYS = ("qllama_config", "internvl_config", "num_query_token")
+"""Keys of config.json that only models with QLLaMA have."""
 
 
 def check_folder(folder: str | Path) -> Path:
@@ -98,6 +99,11 @@ def read_json(path: Path) -> Any:
         raise InputError(f"checkpoint: expected JSON in {path}, got {error}; restore it") from None
 
 
+def write_json(path: Path, values: Any) -> None:
+    """A file as transformers writes it."""
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _check_shuffle(folder: Path, values: Mapping[str, Any]) -> None:
     """The order of visual tokens is told in one place, or everywhere alike."""
     nested = {key: part for key, part in values.items() if isinstance(part, dict)}
@@ -113,7 +119,7 @@ def _check_shuffle(folder: Path, values: Mapping[str, Any]) -> None:
 
 def _refuse_legacy(folder: Path, values: Mapping[str, Any]) -> None:
     """InternVL-14B and the first chat models had a second language model between the pictures and the first one."""
-    found = next((key for key in _LEGACY if key in values), None)
+    found = next((key for key in LEGACY_KEYS if key in values), None)
     if found is not None:
         raise InputError(
             f"checkpoint: expected a chat model with a projector, got one with QLLaMA ({found} in "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from accelerate import init_empty_weights
 from transformers.initialization import no_init_weights
 
 from internvl.errors import InputError
-from internvl.folder import check_folder, read_config, read_json
+from internvl.folder import check_folder, read_config, read_json, write_json
 from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
@@ -197,11 +196,6 @@ def save_config(folder: Path, config: InternVLChatConfig, dtypes: Dtypes, proces
     generation = {"do_sample": False, "eos_token_id": processor.stop_id, "pad_token_id": processor.pad_id}
     write_json(folder / "generation_config.json", generation)
     processor.save_pretrained(folder)
-
-
-def write_json(path: Path, values: Any) -> None:
-    """A file as transformers writes it."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _make(make: Callable[[], _Made], told: Path | str) -> _Made:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from internvl.errors import InputError
-from internvl.folder import read_json
+from internvl.folder import read_json, write_json
 from internvl.native.config import to_native, to_tiling
 from internvl.native.jinja import write_jinja
 from internvl.processor import InternVLProcessor
@@ -55,9 +55,9 @@ def save_native_files(
         InputError: transformers' class or tokenizer would compute something else.
     """
     values = list_values(config, dtype) | processor.list_options()
-    _write(folder / "config.json", to_native(values, processor.context_id))
+    write_json(folder / "config.json", to_native(values, processor.context_id))
     generation = {"do_sample": False, "eos_token_id": processor.stop_id, "pad_token_id": processor.pad_id}
-    _write(folder / "generation_config.json", generation)
+    write_json(folder / "generation_config.json", generation)
     video = VIDEO_SLOT if VIDEO_SLOT in processor.tokenizer.get_vocab() else _RESERVED
     _save_tokenizer(folder, processor, video)
     start = _find_start(processor)
@@ -115,7 +115,7 @@ def _save_tokenizer(folder: Path, processor: InternVLProcessor, video: str) -> N
         "context_image_token": IMAGE_CONTEXT,
         "video_token": video,
     }
-    _write(path, values | {"processor_class": "InternVLProcessor"})
+    write_json(path, values | {"processor_class": "InternVLProcessor"})
 
 
 def _save_processors(folder: Path, values: Mapping[str, Any], tokens_per_tile: int) -> None:
@@ -129,12 +129,12 @@ def _save_processors(folder: Path, values: Mapping[str, Any], tokens_per_tile: i
         "rescale_factor": 1 / 255,
         "do_normalize": True,
     }
-    _write(folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling)
+    write_json(folder / "preprocessor_config.json", steps | {"image_processor_type": "GotOcr2ImageProcessor"} | tiling)
     frames = {key: tiling[key] for key in ("size", "image_mean", "image_std")}
     kind = {"video_processor_type": "InternVLVideoProcessor"}
-    _write(folder / "video_preprocessor_config.json", steps | kind | frames)
+    write_json(folder / "video_preprocessor_config.json", steps | kind | frames)
     processor = {"processor_class": "InternVLProcessor", "image_seq_length": tokens_per_tile}
-    _write(folder / "processor_config.json", processor)
+    write_json(folder / "processor_config.json", processor)
 
 
 def _find_start(processor: InternVLProcessor) -> str | None:
@@ -161,7 +161,3 @@ def _check_tokenizer(folder: Path, processor: InternVLProcessor) -> None:
             f"tokenizer: expected the same ids from {folder} as before, got others, because transformers reads a "
             "tokenizer of this kind in another way there; keep the layout with `--to internvl`"
         )
-
-
-def _write(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from internvl.folder import LEGACY_KEYS
 from internvl.overview.families import FAMILIES, INTERNLM2, LLAMA, Family
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "checkpoints.md"
-LEGACY_KEYS = ("qllama_config", "internvl_config", "num_query_token")
-"""Keys of a config.json of V1.0."""
 BEGIN, END = "<!-- families: written by python -m internvl.overview.family -->", "<!-- families: end -->"
 
 
