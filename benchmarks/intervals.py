@@ -65,6 +65,12 @@ def simulate_mean(generator: np.random.Generator, count: int) -> tuple[Bounds | 
     return bound_mean(draw_answers(generator, clusters).tolist(), clusters.tolist()), 70.0
 
 
+def simulate_high_mean(generator: np.random.Generator, count: int) -> tuple[Bounds | None, float]:
+    """A mean near its upper end, and what it should be."""
+    clusters = draw_clusters(generator, count)
+    return bound_mean(draw_answers(generator, clusters, 0.98).tolist(), clusters.tolist()), 98.0
+
+
 def simulate_ratio(generator: np.random.Generator, count: int) -> tuple[Bounds | None, float]:
     """F1, and what it should be: 0.3 of the answers are positive and 0.75 right, whichever they are."""
     clusters = draw_clusters(generator, count)
@@ -97,6 +103,7 @@ def simulate_difference(generator: np.random.Generator, count: int) -> tuple[Bou
 Simulate = Callable[[np.random.Generator, int], tuple[Bounds | None, float]]
 KINDS: dict[str, Simulate] = {
     "mean": simulate_mean,
+    "mean of 98": simulate_high_mean,
     "ratio": simulate_ratio,
     "corpus": simulate_corpus,
     "difference": simulate_difference,
@@ -150,6 +157,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.intervals", description=__doc__)
     parser.add_argument("--repeats", type=int, default=2000, help="simulated sets per number (2000)")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--clusters", type=int, nargs="*", default=list(COUNTS), help="pictures per set (50 200 1000)")
     parser.add_argument("--plain", action="store_true", help="the plain percentile interval instead")
     parser.add_argument("--speed", action="store_true", help="time 214,354 samples instead")
     options = parser.parse_args(arguments)
@@ -159,7 +167,7 @@ def main(arguments: list[str]) -> int:
     if options.plain:
         interval._find_bounds = find_plain_bounds
     for kind in options.kinds:
-        for count in COUNTS:
+        for count in options.clusters:
             covered = measure_coverage(KINDS[kind], count, options.repeats)
             print(json.dumps({"kind": kind, "clusters": count, "covered": covered}), flush=True)
     return 0
