@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -256,5 +257,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def clean_when_ended() -> None:
+    """Let SIGTERM, which batch systems send, leave as little behind as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 if __name__ == "__main__":
+    clean_when_ended()
     sys.exit(main(sys.argv[1:]))

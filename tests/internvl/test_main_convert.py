@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from internvl import convert as conversion
-from internvl.__main__ import main
+from internvl.__main__ import clean_when_ended, main
 from internvl.certificate import probe
 from internvl.certificate.file import check_certificate
 from internvl.errors import InputError
@@ -181,6 +183,19 @@ def test_a_stopped_conversion_leaves_nothing(chat, tmp_path, capsys, monkeypatch
     monkeypatch.setattr("internvl.convert.save_config", stop)
     code, lines, errors = run(capsys, "convert", chat, "--to", "internvl", "--output", tmp_path / "new")
     assert (code, lines, errors) == (130, [], "stopped; what was not whole is not there\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["chat"]
+
+
+def test_an_ended_conversion_leaves_nothing(chat, tmp_path, monkeypatch):
+    monkeypatch.setattr("internvl.convert.save_config", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        clean_when_ended()
+        with pytest.raises(SystemExit) as end:
+            main(["convert", str(chat), "--to=internvl", f"--output={tmp_path / 'new'}"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 143
     assert [path.name for path in tmp_path.iterdir()] == ["chat"]
 
 
