@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -38,9 +37,11 @@ from benchmarks.clock import PARTS, Clock, watch_model
 from benchmarks.data_pipeline import TEMPLATE, Words, draw_picture, make_words, train_tokenizer
 from benchmarks.plain_loop import Answers, PlainLoop, PlainTokenizer, make_plain_tokenizer
 from benchmarks.training_step import LANGUAGE, VISION
-from evaluate.data import BenchmarkDataModule, Item
+from evaluate.batches import Item
+from evaluate.data import make_batches
 from evaluate.predictors.internvl import InternVLPredictor
 from evaluate.sample import Generation, Sample
+from evaluate.shares import share_out
 from internvl.conversation import Conversation
 from internvl.model import InternVLChatConfig, InternVLChatModel, load_model
 from internvl.model.checkpoint import save_checkpoint
@@ -146,13 +147,12 @@ def write_checkpoint(
 # Ours
 
 
-def open_batches(predictor: InternVLPredictor, samples: Sequence[Sample], batch_size: int) -> Iterable[list[Item]]:
+def open_batches(
+    predictor: InternVLPredictor, samples: Sequence[Sample], generation: Generation, batch_size: int
+) -> Iterable[list[Item]]:
     """The loader of `evaluate`, in this process."""
-    data = BenchmarkDataModule(samples, batch_size, num_workers=0)
-    module = SimpleNamespace(predictor=predictor)
-    trainer: Any = SimpleNamespace(global_rank=0, world_size=1, lightning_module=module)
-    data.trainer = trainer
-    return data.predict_dataloader()
+    [groups] = share_out(samples, 1)
+    return make_batches(groups, predictor, generation, batch_size, num_workers=0)
 
 
 def run_ours(predictor: InternVLPredictor, batches: Iterable[list[Item]], generation: Generation) -> Answers:
@@ -207,10 +207,10 @@ class Pair:
         self.predictor = InternVLPredictor(folder, setting.device)
         nn.Module.to(self.predictor.model, setting.dtype)
         model = nn.Module.to(load_model(folder, dtype=setting.dtype), setting.device)
-        self.loop = PlainLoop(model, tokenizer, self.predictor.processor.tiler)
+        self.loop = PlainLoop(model, tokenizer, self.predictor.chat_processor.tiler)
         self.sources: dict[str, Callable[[], Iterable[Any]]] = dict.fromkeys(PLAIN, partial(self.loop.prepare, samples))
         for size in setting.batch_sizes:
-            self.sources[f"batch {size}"] = partial(open_batches, self.predictor, samples, size)
+            self.sources[f"batch {size}"] = partial(open_batches, self.predictor, samples, setting.generation, size)
         if setting.is_prepared:
             self.sources = {name: partial(list, list(source())) for name, source in self.sources.items()}
 
@@ -241,7 +241,7 @@ class Pair:
         clock.watch(self.loop, "open", "load and tile")
         clock.watch(self.loop, "tokenize", "tokenise and batch")
         clock.watch(self.loop, "embed", "projector and embedding")
-        clock.watch(self.predictor.processor, "tiles", "load and tile")
+        clock.watch(self.predictor.chat_processor, "_cut_once", "load and tile")
         profiles = {}
         for name in self.sources:
             clock.take()
