@@ -109,10 +109,10 @@ class InternVLChatModel(PreTrainedModel):
         if pixel_values is None or len(pixel_values) == 0:
             features = embeds_BLC.new_empty((0, embeds_BLC.shape[-1]))
         else:
-            tokens_TNC = self.encode_images(pixel_values)
+            tokens_TNC = self.encode_images(pixel_values).to(embeds_BLC)
             if image_flags is not None:
                 tokens_TNC = tokens_TNC[image_flags.flatten() == 1]
-            features = tokens_TNC.flatten(0, 1).to(embeds_BLC.dtype)
+            features = tokens_TNC.flatten(0, 1)
         if int(places_BL.sum()) != len(features):
             raise InputError(
                 f"pictures: expected one placeholder per visual token, got {int(places_BL.sum())} placeholders for "
