@@ -67,7 +67,7 @@ def describe(spec: str) -> PredictorInfo:
 
 
 def load_predictor(spec: str, *devices: Any) -> Predictor:
-    """Load a predictor onto a device, or onto several; those only where `find_scale` finds something."""
+    """Load a predictor onto a device, or spread it over several, which only adapters with `weigh` are asked for."""
     adapter, argument = _find(spec)
     predictor: Predictor = adapter.load(argument, *devices)
     return predictor
