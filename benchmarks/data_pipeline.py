@@ -40,6 +40,11 @@ from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START,
 
 TEMPLATE = find_template("Hermes-2")
 TOKENS_PER_TILE = 256
+SPLITTING_RULE = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+CHAT_TOKENS = ("<|im_start|>", "<|im_end|>", *SPECIAL_TOKENS)
 Words = Callable[[int], list[str]]
 Program = Callable[[str], Row]
 
@@ -123,14 +128,10 @@ def write_lines(random: np.random.Generator, words: Words, folder: Path, case: C
 
 def train_tokenizer(words: Words, count: int) -> PreTrainedTokenizerFast:
     """A byte-level tokenizer of 8,000 entries, with the splitting rule of Qwen2 and the special tokens of InternVL."""
-    rule = (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    )
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(rule), "isolated"),
+            pre_tokenizers.Split(Regex(SPLITTING_RULE), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -140,7 +141,7 @@ def train_tokenizer(words: Words, count: int) -> PreTrainedTokenizerFast:
     )
     backend.train_from_iterator(words(count), trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<|endoftext|>")
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>", *SPECIAL_TOKENS]})
+    tokenizer.add_special_tokens({"additional_special_tokens": list(CHAT_TOKENS)})
     return tokenizer
 
 
@@ -203,21 +204,26 @@ def published_jpeg(tile: Image.Image, random: Random) -> Image.Image:
         return Image.open(output).copy()
 
 
-def published_row(line: str, folder: Path, tokenizer: PreTrainedTokenizerFast, tiler: ImageTiler, augment: bool) -> Row:
-    """Decode, tile, torchvision on every tile, stack, tokenise."""
-    size, random = (tiler.image_size, tiler.image_size), Random(line)
+def published_pixels(picture: Path, tiler: ImageTiler, random: Random | None = None) -> Tensor:
+    """Decode, tile, torchvision on every tile, stack; `random` is there for the published augmentation."""
+    size = (tiler.image_size, tiler.image_size)
     transform = transforms.Compose(
         [
             transforms.Lambda(lambda tile: tile.convert("RGB") if tile.mode != "RGB" else tile),
-            *([transforms.Lambda(lambda tile: published_jpeg(tile, random))] if augment else []),
+            *([] if random is None else [transforms.Lambda(lambda tile: published_jpeg(tile, random))]),
             transforms.Resize(size, interpolation=transforms.InterpolationMode.BICUBIC),
             transforms.ToTensor(),
             transforms.Normalize(*NORMALIZATIONS[tiler.normalization]),
         ]
     )
+    image = Image.open(picture).convert("RGB")
+    return torch.stack([transform(tile) for tile in published_tiles(image, tiler)])
+
+
+def published_row(line: str, folder: Path, tokenizer: PreTrainedTokenizerFast, tiler: ImageTiler, augment: bool) -> Row:
+    """Pixels, then tokens."""
     record = json.loads(line)
-    image = Image.open(folder / record["image"]).convert("RGB")
-    pixels = torch.stack([transform(tile) for tile in published_tiles(image, tiler)])
+    pixels = published_pixels(folder / record["image"], tiler, Random(line) if augment else None)
     roles = {"human": "user", "gpt": "assistant"}
     turns = [(roles[entry["from"]], entry["value"]) for entry in record["conversations"]]
     return published_text(tokenizer, turns, len(pixels)) | {"pixel_values": pixels}

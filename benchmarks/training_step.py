@@ -44,6 +44,29 @@ LEARNED = 0.45  # of the text tokens
 LEAST_TEXT = 16
 FULL = {"to 2048": 32, "random": 64, "grouped": 128, "all logits": 64}  # samples
 QUICK = {name: count // 4 for name, count in FULL.items()}
+VISION = {
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+    "image_size": SIDE,
+    "patch_size": 14,
+    "norm_type": "layer_norm",
+    "qk_normalization": False,
+}
+LANGUAGE = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "vocab_size": VOCABULARY,
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "intermediate_size": 704,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": LONGEST,
+    "tie_word_embeddings": False,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +91,14 @@ class Program:
 
 def build_model() -> InternVLChatModel:
     """Four blocks of width 256 on both sides, vocabulary of 8,000."""
-    vision = {
-        "hidden_size": 256,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "intermediate_size": 1024,
-        "image_size": SIDE,
-        "patch_size": 14,
-        "norm_type": "layer_norm",
-        "qk_normalization": False,
-    }
-    language = {
-        "architectures": ["Qwen2ForCausalLM"],
-        "vocab_size": VOCABULARY,
-        "hidden_size": 256,
-        "num_hidden_layers": 4,
-        "intermediate_size": 704,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": LONGEST,
-        "tie_word_embeddings": False,
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
     torch.manual_seed(0)
     config = InternVLChatConfig(
         template="internvl2_5",
         ps_version="v2",
         force_image_size=SIDE,
         image_context_token_id=CONTEXT,
-        vision_config=vision,
-        llm_config=language,
+        vision_config=VISION,
+        llm_config=LANGUAGE,
     )
     return InternVLChatModel(config).train()
 

@@ -8,40 +8,50 @@ from typing import Any
 import lightning as L
 from torch.utils.data import DataLoader, Dataset
 
-from evaluate.sample import Sample
+from evaluate.batches import Batches, Item
+from evaluate.predictor import measure_prompt
+from evaluate.sample import Generation, Sample
+from evaluate.shares import share_out
 from internvl.conversation import Conversation
 from internvl.errors import InputError
-from internvl.workers import START_METHOD, end_with_parent
+from internvl.workers import START_METHOD, allow_many_files, end_with_parent
 
-Item = tuple[str, Any, str | None]
-"""Sample id, prepared prompt, error."""
+_PICTURES_AHEAD = 512
+"""Prepared pictures that wait at most: memory for them is not asked for."""
 
 
-class PromptDataset(Dataset[Item]):
-    """Prepares prompts in worker processes; a prompt that cannot be prepared is a record, not a crash."""
+class PromptDataset(Dataset[list[Item]]):
+    """Prepares prompts in worker processes; a prompt that cannot be prepared is a record, not a crash.
 
-    def __init__(self, samples: Sequence[Sample], processor: Callable[[Conversation], Any]) -> None:
-        self.samples = samples
+    Args:
+        groups: samples that are prepared one after the other, because they share their pictures.
+        processor: of the predictor.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[Sample]], processor: Callable[[Conversation], Any]) -> None:
+        self.groups = groups
         self.processor = processor
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.groups)
 
-    def __getitem__(self, index: int) -> Item:
-        """The prepared prompt, or the reason why there is none."""
-        sample = self.samples[index]
+    def __getitem__(self, index: int) -> list[Item]:
+        """The prepared prompts of a group, or the reason why there is none."""
+        return [self._prepare(sample) for sample in self.groups[index]]
+
+    def _prepare(self, sample: Sample) -> Item:
         try:
-            return sample.id, self.processor(sample.prompt), None
+            return Item(sample.id, self.processor(sample.prompt), None)
         except InputError as error:
-            return sample.id, None, str(error)
+            return Item(sample.id, None, str(error))
 
 
 class BenchmarkDataModule(L.LightningDataModule):
     """The samples of one benchmark that are still to be answered.
 
     Args:
-        todo: all of them, in the same order on every rank.
-        batch_size: prompts per forward.
+        todo: all of them, on every rank.
+        batch_size: most prompts per forward.
         num_workers: processes per rank that prepare prompts.
     """
 
@@ -51,20 +61,40 @@ class BenchmarkDataModule(L.LightningDataModule):
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.batch_size = batch_size
         self.num_workers = num_workers
-        # Rows of like length share a batch: less padding.
-        self.todo = sorted(todo, key=lambda s: (len(s.prompt.images), sum(len(t.text) for t in s.prompt.turns), s.id))
+        self.todo = todo
 
-    def predict_dataloader(self) -> DataLoader[Item]:
+    def predict_dataloader(self) -> Batches:
         """This rank's share."""
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
-        share = self.todo[self.trainer.global_rank :: self.trainer.world_size]
-        workers = self.num_workers if len(share) > self.batch_size else 0
-        return DataLoader(
-            PromptDataset(share, module.predictor.processor),
-            batch_size=self.batch_size,
-            num_workers=workers,
-            collate_fn=list,
-            multiprocessing_context=START_METHOD if workers else None,
-            worker_init_fn=end_with_parent,
-        )
+        groups = share_out(self.todo, self.trainer.world_size)[self.trainer.global_rank]
+        return make_batches(groups, module.predictor, module.generation, self.batch_size, self.num_workers)
+
+
+def make_batches(
+    groups: Sequence[Sequence[Sample]], predictor: Any, generation: Generation, batch_size: int, num_workers: int
+) -> Batches:
+    """The batches of one rank, prepared ahead of the device."""
+    fits = getattr(predictor, "fits", None)
+    window = 4 * batch_size
+    workers = num_workers if sum(map(len, groups)) > batch_size else 0
+    if workers:
+        allow_many_files()
+    pictures = max((len(sample.prompt.images) for group in groups[:1] for sample in group), default=0)
+    # A window is put into order as a whole, so the next one has to be under way while this one is answered.
+    ahead = min(window, _PICTURES_AHEAD // max(1, pictures))
+    loader = DataLoader(
+        PromptDataset(groups, predictor.processor),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=max(2, ahead // workers) if workers else None,
+        multiprocessing_context=START_METHOD if workers else None,
+        worker_init_fn=end_with_parent,
+    )
+    return Batches(
+        loader,
+        rows=batch_size,
+        window=window,
+        measure=lambda prompt: measure_prompt(predictor, prompt),
+        fits=(lambda rows, longest: fits(rows, longest, generation)) if fits else (lambda rows, longest: True),
+    )

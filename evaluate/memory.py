@@ -1,4 +1,4 @@
-"""Batches that are too large for the memory of a device are answered in halves, and so are all that come after."""
+"""Batches that are too large for the memory of a device are answered in halves, and so are all of that size."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ class Halver:
 
     Args:
         generate: answers a batch, or fails for want of memory.
-        limit: prompts at once; None for as many as come.
+        measure: the length of a prompt.
+        limit: prompts times the longest of them, at once; None for as many as come.
     """
 
-    def __init__(self, generate: Callable[[Sequence[Any]], Sequence[Any]], limit: int | None = None) -> None:
+    def __init__(
+        self,
+        generate: Callable[[Sequence[Any]], Sequence[Any]],
+        measure: Callable[[Any], int] = lambda prompt: 1,
+        limit: int | None = None,
+    ) -> None:
         self.generate = generate
+        self.measure = measure
         self.limit = limit
 
     def __call__(self, prompts: Sequence[Any]) -> list[Any]:
@@ -32,7 +39,7 @@ class Halver:
         """
         answers: list[Any] = []
         while len(answers) < len(prompts):
-            part = prompts[len(answers) :][: self.limit]
+            part = self._take(prompts[len(answers) :])
             try:
                 answers += self.generate(part)
                 continue
@@ -53,9 +60,25 @@ class Halver:
                     )
                 )
             else:
-                self.limit = len(part) // 2
-                print(f"memory: {len(part)} prompts at once are too many, going on with {self.limit}", file=sys.stderr)
+                longest = max(map(self.measure, part))
+                self.limit = len(part) // 2 * longest
+                print(
+                    f"memory: {len(part)} prompts at once are too many, going on with {len(part) // 2}"
+                    + (f" of {longest} tokens" if longest > 1 else ""),
+                    file=sys.stderr,
+                )
         return answers
+
+    def _take(self, prompts: Sequence[Any]) -> Sequence[Any]:
+        """As many of the first prompts as the limit allows, and one at least."""
+        if self.limit is None:
+            return prompts
+        longest = 0
+        for count, prompt in enumerate(prompts, 1):
+            longest = max(longest, self.measure(prompt))
+            if count > 1 and count * longest > self.limit:
+                return prompts[: count - 1]
+        return prompts
 
 
 def is_memory(error: Exception) -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 
 import lightning as L
 
-from evaluate.data import Item
+from evaluate.batches import Item
 from evaluate.memory import Halver
 from evaluate.placement import list_owned
-from evaluate.predictor import Predictor, StoppedError, load_predictor
+from evaluate.predictor import Predictor, StoppedError, load_predictor, measure_prompt
 from evaluate.records import PartWriter
 from evaluate.sample import Generation, Prediction
 from internvl.errors import InputError
@@ -35,7 +35,10 @@ class PredictModule(L.LightningModule):
         self.folder = folder
         self.each = each
         self.parent: int | None = None
-        self.answer = Halver(lambda prompts: self.predictor.generate(prompts, self.generation))
+        self.answer = Halver(
+            lambda prompts: self.predictor.generate(prompts, self.generation),
+            lambda prompt: measure_prompt(self.predictor, prompt),
+        )
 
     def setup(self, stage: str) -> None:
         """Load the predictor; kept out of Lightning's sight, which would move a model that manages its own devices."""
@@ -50,7 +53,7 @@ class PredictModule(L.LightningModule):
         if self.parent not in (None, os.getppid()):
             # The next start of the run must not meet this process at work.
             raise InputError("run: expected the process that started this one, got its end; the same command goes on")
-        prepared = [item for _, item, error in batch if error is None]
+        prepared = [item.prompt for item in batch if item.error is None]
         answers: Sequence[str | InputError | None] = []
         stopped = None
         try:
@@ -59,12 +62,12 @@ class PredictModule(L.LightningModule):
             answers, stopped = stop.answers, stop
         remaining = iter(answers)
         records = []
-        for name, _, error in batch:
-            answer = next(remaining) if error is None else InputError(error)
+        for item in batch:
+            answer = next(remaining) if item.error is None else InputError(item.error)
             if isinstance(answer, InputError):
-                records.append(Prediction(name, "", str(answer)))
+                records.append(Prediction(item.id, "", str(answer)))
             elif answer is not None:
-                records.append(Prediction(name, answer))
+                records.append(Prediction(item.id, answer))
         self.__dict__["writer"].write(records)
         if stopped is not None:
             raise stopped

@@ -32,7 +32,9 @@ class StoppedError(InputError):
 class Predictor(Protocol):
     """Something that answers.
 
-    `processor` runs in worker processes and must pickle; `generate` runs where the model is.
+    `processor` runs in worker processes and must pickle; `generate` runs where the model is. A predictor that also has
+    `measure(prompt)`, the tokens of a prepared prompt, gets batches of like length, and one that has
+    `fits(rows, longest, generation)` gets batches that its memory is enough for.
     """
 
     def processor(self, chat: Conversation) -> Any:
@@ -44,6 +46,11 @@ class Predictor(Protocol):
         Raises:
             StoppedError: what is in it is kept, and the run ends.
         """
+
+
+def measure_prompt(predictor: Any, prompt: Any) -> int:
+    """The tokens of a prepared prompt; 1 where the predictor does not tell."""
+    return int(predictor.measure(prompt)) if hasattr(predictor, "measure") else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from internvl.augment import make_augmented_tiles
-from internvl.conversation import Conversation, Turn
+from internvl.conversation import Conversation, Picture, Turn, Video
 from internvl.errors import InputError
 from internvl.folder import read_config
 from internvl.hub import find_folder
@@ -36,6 +36,20 @@ class Encoded:
 
     input_ids: list[int]
     labels: list[int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """What a model is asked, ready for it.
+
+    Attributes:
+        input_ids: one placeholder per visual token, in its place.
+        pictures: the uint8 tiles of each picture; questions about the same picture that are prepared one after the
+            other hold the same tensor.
+    """
+
+    input_ids: list[int]
+    pictures: tuple[Tensor, ...]
 
 
 class InternVLProcessor:
@@ -70,6 +84,9 @@ class InternVLProcessor:
         # Limits stored in tokenizer.json would cut rows in silence.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
+        # Of the prompt before: questions about the same pictures come one after the other.
+        self._cut: dict[Any, tuple[Picture, Tensor]] = {}
+        self._frames: tuple[Video, list[Picture]] | None = None
 
     @classmethod
     def from_pretrained(
@@ -129,17 +146,52 @@ class InternVLProcessor:
         try:
             return self._process(chat, training, max_tiles, augment)
         except InputError as error:
-            prefix = "" if str(error).startswith(chat.source) else f"{chat.source}: "
-            raise type(error)(f"{prefix}{error}") from None
+            raise _name_source(error, chat) from None
+
+    def prompt(self, chat: Conversation) -> Prompt:
+        """One question; the tiles of its pictures are kept for the next one.
+
+        Raises:
+            InputError: as `__call__`.
+        """
+        try:
+            if chat.video is not None:
+                if self._frames is None or self._frames[0] != chat.video:
+                    self._frames = chat.video, _read_frames(chat.video)
+                chat = chat.with_frames(self._frames[1])
+            pictures = self._cut_once(chat)
+            row = self._encode_row(chat.turns, [len(tiles) * self.tokens_per_tile for tiles in pictures], False)
+            return Prompt(self._fit(row, False)["input_ids"].tolist(), pictures)
+        except InputError as error:
+            raise _name_source(error, chat) from None
 
     def tiles(self, chat: Conversation, max_tiles: int | None = None, augment: Random | None = None) -> list[Tensor]:
         """The tiles of every picture; several pictures share the budget of tiles, video frames have one each."""
-        tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
-        budget = max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images)))
+        tiler, budget = self._choose_tiler(chat, max_tiles)
         images = (open_picture(picture, refuse_truncated=tiler.refuse_truncated) for picture in chat.images)
         if augment is None:
             return [tiler(image, budget) for image in images]
         return [make_augmented_tiles(image, tiler, budget, augment) for image in images]
+
+    def _choose_tiler(self, chat: Conversation, max_tiles: int | None) -> tuple[ImageTiler, int]:
+        """How its pictures are cut, and the most tiles that each of them may become."""
+        tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
+        return tiler, max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images))) if tiler.dynamic else 1
+
+    def _cut_once(self, chat: Conversation) -> tuple[Tensor, ...]:
+        """The tiles of every picture; those that the prompt before this one had too are not made again."""
+        tiler, budget = self._choose_tiler(chat, None)
+        # A decoded picture has no name but its number; it is remembered too, so that no other one gets that.
+        names = [picture if isinstance(picture, Path | bytes) else id(picture) for picture in chat.images]
+        cut: dict[Any, tuple[Picture, Tensor]] = {}
+        for name, picture in zip(names, chat.images, strict=True):
+            key = name, tiler, budget
+            if key in self._cut:
+                cut[key] = self._cut[key]
+            elif key not in cut:
+                cut[key] = picture, tiler(open_picture(picture, refuse_truncated=tiler.refuse_truncated), budget)
+        self._cut = cut
+        return tuple(cut[name, tiler, budget][1] for name in names)
 
     def encode(self, turns: Sequence[Turn], tokens_per_image: Sequence[int] = (), *, training: bool = True) -> Encoded:
         """Ids and labels of one dialogue; labels come from the answer spans of the template."""
@@ -170,9 +222,7 @@ class InternVLProcessor:
 
     def _process(self, chat: Conversation, training: bool, max_tiles: int | None, augment: Random | None) -> Row:
         if chat.video is not None:
-            from internvl.video import read_video
-
-            chat = chat.with_frames(read_video(chat.video))
+            chat = chat.with_frames(_read_frames(chat.video))
         tiles = self.tiles(chat, max_tiles, augment)
         counts = [len(tile) * self.tokens_per_tile for tile in tiles]
         size = self.tiler.image_size
@@ -251,6 +301,17 @@ class InternVLProcessor:
                 "raise the maximum length or remove the sample"
             )
         return row
+
+
+def _read_frames(video: Video) -> list[Picture]:
+    from internvl.video import read_video
+
+    return read_video(video)
+
+
+def _name_source(error: InputError, chat: Conversation) -> InputError:
+    prefix = "" if str(error).startswith(chat.source) else f"{chat.source}: "
+    return type(error)(f"{prefix}{error}")
 
 
 def template_of(config: Mapping[str, Any]) -> ChatTemplate:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
+from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
 from threading import Thread
 
@@ -29,6 +31,13 @@ def shield_workers() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files as far as the system lets: every tensor that a worker hands over is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def end_with_parent(_: int = 0) -> None:

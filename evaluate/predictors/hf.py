@@ -102,6 +102,10 @@ class HFPredictor:
         self.pad_id = known[0] if known else 0
         self._warned = False
 
+    def measure(self, prompt: Row) -> int:
+        """Tokens of a prompt, visual ones included as far as the processor puts them in."""
+        return int(prompt["input_ids"].shape[1])
+
     def generate(self, batch: Sequence[Row], generation: Generation) -> list[str]:
         """Greedy or beam search; prompts whose tensors have other shapes are batches of their own."""
         texts = [""] * len(batch)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
 from evaluate.sample import Generation
+from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
 from internvl.hub import find_folder
 
 if TYPE_CHECKING:
-    from internvl.processor import Row
+    from torch import Tensor
+
+    from internvl.processor import Prompt
 
 
 class InternVLPredictor:
@@ -24,30 +27,98 @@ class InternVLPredictor:
         import torch
         from transformers.utils import logging
 
+        from evaluate.budget import Budget
         from evaluate.placement import choose_dtype
         from internvl.model import load_model
+        from internvl.model.decode import measure_context
         from internvl.processor import InternVLProcessor
 
         logging.disable_progress_bar()
-        # An attribute and no method: what worker processes get must not hold the model.
-        self.processor = InternVLProcessor.from_pretrained(folder)
+        self.chat_processor = InternVLProcessor.from_pretrained(folder)
+        # An attribute and no method of this class: what worker processes get must not hold the model.
+        self.processor = self.chat_processor.prompt
         places = [torch.device(device) for device in devices]
         self.device = places[0]
         self.model = load_model(folder, dtype=choose_dtype(self.device), devices=places)
+        self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
+        self.budget = Budget.measure(self.model, self.device)
+        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def generate(self, batch: Sequence[Row], generation: Generation) -> list[str]:
+    def measure(self, prompt: Prompt) -> int:
+        """Tokens of a prompt, the visual ones included."""
+        return len(prompt.input_ids)
+
+    def fits(self, rows: int, longest: int, generation: Generation) -> bool:
+        """Whether the memory of the device is enough for a batch."""
+        return self.budget.fits(rows * generation.num_beams, longest + generation.max_new_tokens)
+
+    def generate(self, batch: Sequence[Prompt], generation: Generation) -> list[str | InputError]:
         """Greedy or beam search on a left-padded batch."""
-        from internvl.collate import collate
+        answers: list[str | InputError] = [""] * len(batch)
+        together: list[int] = []
+        for place, prompt in enumerate(batch):
+            length = len(prompt.input_ids) + generation.max_new_tokens
+            if self.longest is not None and length > self.longest:
+                answers[place] = InputError(
+                    f"length: expected at most {self.longest} tokens with the {generation.max_new_tokens} of the "
+                    f"answer, got {length}; allow fewer tiles or pictures"
+                )
+            elif self.alike is not None and length > self.alike:
+                [answers[place]] = self._answer([prompt], generation, alone=True)
+            else:
+                together.append(place)
+        texts = self._answer([batch[place] for place in together], generation) if together else []
+        for place, text in zip(together, texts, strict=True):
+            answers[place] = text
+        return answers
 
-        inputs = collate(batch, pad_id=self.processor.pad_id, side="left")
-        del inputs["position_ids"]  # `generate` counts real tokens itself
-        new_tokens = self.model.generate(
-            **{name: value.to(self.device) for name, value in inputs.items()},
-            **generation.options(),
-            eos_token_id=self.processor.stop_id,
-            pad_token_id=self.processor.pad_id,
-        )
-        return [self.processor.decode(row) for row in new_tokens.tolist()]
+    def _answer(self, prompts: Sequence[Prompt], generation: Generation, *, alone: bool = False) -> list[str]:
+        """Texts of prompts that can share a batch; `alone` is one that is longer than the model was trained for."""
+        import torch
+
+        from internvl.model.decode import DECODERS, decode_greedily, forget_length
+
+        forget_length(self.model.language_model)
+        width = max(len(prompt.input_ids) for prompt in prompts)
+        ids = torch.full((len(prompts), width), self.chat_processor.pad_id)
+        mask = torch.zeros((len(prompts), width), dtype=torch.bool)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt.input_ids) :] = torch.tensor(prompt.input_ids)
+            mask[row, width - len(prompt.input_ids) :] = True
+        pictures = self._encode([tiles for prompt in prompts for tiles in prompt.pictures])
+        with torch.inference_mode():
+            embeds = self.model.fill(ids.to(self.device), pictures)
+        mask = mask.to(self.device)
+        kind = self.model.config.llm_config.model_type
+        stop, pad = self.chat_processor.stop_id, self.chat_processor.pad_id
+        if generation.num_beams == 1 and generation.temperature == 0 and kind in DECODERS and not alone:
+            limits = {"max_new_tokens": generation.max_new_tokens, "min_new_tokens": generation.min_new_tokens}
+            rows = decode_greedily(self.model.language_model, embeds, mask, **limits, stop_id=stop)
+        else:
+            options = generation.options() | {"eos_token_id": stop, "pad_token_id": pad}
+            with torch.no_grad():
+                found = self.model.language_model.generate(inputs_embeds=embeds, attention_mask=mask.long(), **options)
+            rows = found.tolist()
+        return [self.chat_processor.decode(row) for row in rows]
+
+    def _encode(self, pictures: Sequence[Tensor]) -> list[Tensor]:
+        """Visual tokens of each picture; a picture of this batch or the one before it is encoded once."""
+        import torch
+
+        known, self._seen = self._seen, {}
+        for tiles in pictures:
+            if id(tiles) in known:
+                self._seen[id(tiles)] = known[id(tiles)]
+        new = list({id(tiles): tiles for tiles in pictures if id(tiles) not in self._seen}.values())
+        if new:
+            with torch.inference_mode():
+                parts = [
+                    self.model.encode_images(part.to(self.device)) for part in torch.cat(new).split(self.budget.tiles)
+                ]
+            encoded = torch.cat(parts).split([len(tiles) for tiles in new])
+            # The tiles are kept too, so that no other tensor gets their number.
+            self._seen |= {id(tiles): (tiles, tokens) for tiles, tokens in zip(new, encoded, strict=True)}
+        return [self._seen[id(tiles)][1] for tiles in pictures]
 
 
 def describe(argument: str) -> PredictorInfo:

@@ -6,6 +6,7 @@ loss in silence. Shape suffixes: B rows, L tokens, C width, T tiles.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -104,21 +105,33 @@ class InternVLChatModel(PreTrainedModel):
         Raises:
             ValueError: placeholders and visual tokens differ in number.
         """
+        features = []
+        if pixel_values is not None and len(pixel_values):
+            tokens_TNC = self.encode_images(pixel_values).to(input_ids.device)
+            features = [tokens_TNC if image_flags is None else tokens_TNC[image_flags.flatten() == 1]]
+        return self.fill(input_ids, features)
+
+    def fill(self, input_ids: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """Word embeddings with visual tokens over the placeholders.
+
+        Args:
+            input_ids: (rows, tokens).
+            features: visual tokens of pictures, (tiles, tokens, width) each, in the order of the placeholders.
+
+        Raises:
+            ValueError: as `embed`.
+        """
         embeds_BLC: Tensor = self.get_input_embeddings()(input_ids)
         places_BL = input_ids == self.context_id
-        if pixel_values is None or len(pixel_values) == 0:
-            features = embeds_BLC.new_empty((0, embeds_BLC.shape[-1]))
-        else:
-            tokens_TNC = self.encode_images(pixel_values).to(embeds_BLC)
-            if image_flags is not None:
-                tokens_TNC = tokens_TNC[image_flags.flatten() == 1]
-            features = tokens_TNC.flatten(0, 1)
-        if int(places_BL.sum()) != len(features):
+        count = sum(tokens.shape[0] * tokens.shape[1] for tokens in features)
+        if int(places_BL.sum()) != count:
             raise InputError(
                 f"pictures: expected one placeholder per visual token, got {int(places_BL.sum())} placeholders for "
-                f"{len(features)} visual tokens; the rows were cut or built with other tiling than the model's"
+                f"{count} visual tokens; the rows were cut or built with other tiling than the model's"
             )
-        return embeds_BLC.masked_scatter(places_BL.unsqueeze(-1), features)
+        flat = [embeds_BLC.new_empty((0, embeds_BLC.shape[-1])), *(tokens.flatten(0, 1) for tokens in features)]
+        visual = torch.cat([tokens.to(embeds_BLC.device, embeds_BLC.dtype) for tokens in flat])
+        return embeds_BLC.masked_scatter(places_BL.unsqueeze(-1), visual)
 
     def forward(
         self,

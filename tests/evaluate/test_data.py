@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from torch.utils.data import DataLoader
 
-from evaluate.data import BenchmarkDataModule, Item, PromptDataset
+from evaluate.batches import Batches, Item
+from evaluate.data import BenchmarkDataModule, PromptDataset
 from evaluate.predictors.fake import FakePredictor
-from evaluate.sample import Sample
+from evaluate.sample import Generation, Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 
@@ -28,32 +28,39 @@ def prepare(chat: Conversation) -> str:
         raise InputError("broken: picture: expected a readable picture")
     if chat.source == "bug":
         raise ZeroDivisionError
-    return chat.source.upper()
+    return chat.turns[0].text
 
 
 def load(
     samples: list[Sample], *, rank: int = 0, world_size: int = 1, batch_size: int = 2, num_workers: int = 0
-) -> DataLoader[Item]:
+) -> Batches:
     data = BenchmarkDataModule(samples, batch_size, num_workers)
-    module = SimpleNamespace(predictor=SimpleNamespace(processor=prepare))
-    trainer: Any = SimpleNamespace(global_rank=rank, world_size=world_size, lightning_module=module)
+    predictor = SimpleNamespace(processor=prepare, measure=len, fits=lambda rows, longest, _: rows * longest <= 100)
+    trainer: Any = SimpleNamespace(
+        global_rank=rank,
+        world_size=world_size,
+        lightning_module=SimpleNamespace(predictor=predictor, generation=Generation()),
+    )
     data.trainer = trainer
     return data.predict_dataloader()
 
 
+def names(batches: Batches) -> list[list[str]]:
+    return [[item.id for item in batch] for batch in batches]
+
+
 def test_prompt_that_cannot_be_prepared_becomes_an_error_record() -> None:
-    dataset = PromptDataset([ask("a"), ask("missing"), ask("broken"), ask("b")], prepare)
+    dataset = PromptDataset([[ask("a"), ask("missing")], [ask("broken")], [ask("b")]], prepare)
     assert [dataset[index] for index in range(len(dataset))] == [
-        ("a", "A", None),
-        ("missing", None, "missing: picture: expected a file"),
-        ("broken", None, "broken: picture: expected a readable picture"),
-        ("b", "B", None),
+        [Item("a", "Why?", None), Item("missing", None, "missing: picture: expected a file")],
+        [Item("broken", None, "broken: picture: expected a readable picture")],
+        [Item("b", "Why?", None)],
     ]
 
 
 def test_mistake_of_ours_is_not_hidden_in_a_record() -> None:
     with pytest.raises(ZeroDivisionError):
-        PromptDataset([ask("bug")], prepare)[0]
+        PromptDataset([[ask("bug")]], prepare)[0]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 8])
@@ -61,7 +68,7 @@ def test_mistake_of_ours_is_not_hidden_in_a_record() -> None:
 def test_every_sample_is_on_exactly_one_rank(count: int, world_size: int) -> None:
     samples = [ask(f"{number}", "?" * (number % 3)) for number in range(count)]
     shares = [
-        [name for batch in load(samples, rank=rank, world_size=world_size) for name, _, _ in batch]
+        [name for batch in names(load(samples, rank=rank, world_size=world_size)) for name in batch]
         for rank in range(world_size)
     ]
     assert sorted(name for share in shares for name in share) == sorted(sample.id for sample in samples)
@@ -71,25 +78,40 @@ def test_every_sample_is_on_exactly_one_rank(count: int, world_size: int) -> Non
 
 def test_share_does_not_depend_on_the_order_of_what_is_left() -> None:
     samples = [ask(f"{number}", "?" * (number % 3), number % 2) for number in range(9)]
-    assert list(load(samples, rank=1, world_size=2)) == list(load(samples[::-1], rank=1, world_size=2))
+    assert names(load(samples, rank=1, world_size=2)) == names(load(samples[::-1], rank=1, world_size=2))
 
 
-def test_rows_of_like_length_share_a_batch() -> None:
+def test_rows_of_like_length_share_a_batch_and_the_largest_come_first() -> None:
     samples = [ask("2p", "?", 2), ask("long", "?" * 9), ask("1p", "?", 1), ask("short", "?")]
-    assert [[name for name, _, _ in batch] for batch in load(samples)] == [["short", "long"], ["1p", "2p"]]
+    assert names(load(samples)) == [["2p", "1p"], ["long", "short"]]
+
+
+def test_batches_are_as_large_as_the_predictor_has_room_for() -> None:
+    samples = [ask("a", "?" * 60), ask("b", "?" * 40), ask("c", "?" * 40), ask("d", "?" * 20)]
+    assert names(load(samples, batch_size=4)) == [["a"], ["b", "c"], ["d"]]
 
 
 def test_worker_processes_give_the_same_items() -> None:
     samples = [ask(name) for name in ("a", "missing", "b", "broken", "c")]
-    here, there = load(samples), load(samples, num_workers=1)
-    assert (here.num_workers, there.num_workers) == (0, 1)
-    assert list(there) == list(here)
+    assert list(load(samples, num_workers=1)) == list(load(samples)), (
+        "and errors come first, with no prompt to wait for"
+    )
+    assert names(load(samples))[0] == ["broken", "missing"]
 
 
 def test_single_batch_is_prepared_without_a_worker_process() -> None:
-    assert load([ask("a"), ask("b")], batch_size=2, num_workers=4).num_workers == 0
+    batches: Any = load([ask("a"), ask("b")], batch_size=2, num_workers=4)
+    assert batches.groups.num_workers == 0
+    batches = load([ask("a"), ask("b"), ask("c")], batch_size=2, num_workers=2)
+    assert batches.groups.num_workers == 2
+
+
+def test_prompts_of_many_pictures_are_not_prepared_far_ahead() -> None:
+    few: Any = load([ask(f"{k}", pictures=1) for k in range(9)], batch_size=8, num_workers=2)
+    many: Any = load([ask(f"{k}", pictures=100) for k in range(9)], batch_size=8, num_workers=2)
+    assert (few.groups.prefetch_factor, many.groups.prefetch_factor) == (16, 2)
 
 
 def test_prompts_of_a_predictor_that_prepares_nothing_are_their_texts() -> None:
-    [item] = [PromptDataset([ask("a", pictures=1)], FakePredictor("yes").processor)[0]]
-    assert item == ("a", "<image>\nWhy?", None)
+    [[item]] = [PromptDataset([[ask("a", pictures=1)]], FakePredictor("yes").processor)[0]]
+    assert item == Item("a", "<image>\nWhy?", None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from evaluate.batches import Item
 from evaluate.module import PredictModule
 from evaluate.predictor import StoppedError
 from evaluate.records import PartWriter, read_parts
@@ -39,7 +40,9 @@ def module(tmp_path: Path) -> PredictModule:
 
 
 def test_errors_do_not_shift_the_texts_of_a_batch(module: PredictModule, tmp_path: Path) -> None:
-    module.predict_step([("a", None, "gone"), ("b", "B", None), ("c", None, "broken"), ("d", "D", None)], 0)
+    module.predict_step(
+        [Item("a", None, "gone"), Item("b", "B", None), Item("c", None, "broken"), Item("d", "D", None)], 0
+    )
     assert read_parts(tmp_path) == {
         "a": Prediction("a", "", "gone"),
         "b": Prediction("b", "B!"),
@@ -50,7 +53,7 @@ def test_errors_do_not_shift_the_texts_of_a_batch(module: PredictModule, tmp_pat
 
 
 def test_batch_of_errors_asks_the_model_nothing(module: PredictModule, tmp_path: Path) -> None:
-    module.predict_step([("a", None, "gone")], 0)
+    module.predict_step([Item("a", None, "gone")], 0)
     assert read_parts(tmp_path) == {"a": Prediction("a", "", "gone")}
     assert module.predictor.calls == []  # type: ignore[attr-defined]
 
@@ -61,7 +64,7 @@ def test_lightning_does_not_see_the_weights_of_a_predictor(module: PredictModule
 
 
 def test_rows_are_left_where_they_are(module: PredictModule) -> None:
-    batch = [("a", "A", None)]
+    batch = [Item("a", "A", None)]
     assert module.transfer_batch_to_device(batch, "meta", 0) is batch
 
 
@@ -70,11 +73,11 @@ def test_setup_loads_the_predictor_on_the_rank_and_teardown_closes_its_file(tmp_
     trainer: Any = SimpleNamespace(global_rank=3, strategy=SimpleNamespace(root_device="cpu"))
     module._trainer = trainer
     module.setup("predict")
-    module.predict_step([("a", "?", None)], 0)
+    module.predict_step([Item("a", "?", None)], 0)
     module.teardown("predict")
     assert (tmp_path / "part-3.jsonl").read_text() == '{"id": "a", "text": "yes", "error": null}\n'
     with pytest.raises(ValueError, match="closed file"):
-        module.predict_step([("b", "?", None)], 1)
+        module.predict_step([Item("b", "?", None)], 1)
 
 
 def test_answers_of_a_batch_in_which_the_model_stopped_are_kept(module: PredictModule, tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_answers_of_a_batch_in_which_the_model_stopped_are_kept(module: PredictM
 
     stopping = Stopping()
     module.__dict__["predictor"] = stopping
-    batch = [("a", "A", None), ("b", None, "broken"), ("c", "C", None), ("d", "D", None)]
+    batch = [Item("a", "A", None), Item("b", None, "broken"), Item("c", "C", None), Item("d", "D", None)]
     for stopping.answers in (["A!", None, InputError("refused")], []):  # type: ignore[attr-defined]
         with pytest.raises(StoppedError, match="gone"):
             module.predict_step(batch, 0)
@@ -103,7 +106,7 @@ def test_a_batch_that_is_too_large_is_answered_in_halves(module: PredictModule, 
             return super().generate(batch, generation)
 
     module.__dict__["predictor"] = Small()
-    module.predict_step([(name, name.upper(), None if name != "c" else "gone") for name in "abcdef"], 0)
+    module.predict_step([Item(name, name.upper(), None if name != "c" else "gone") for name in "abcdef"], 0)
     answers = {name: prediction.text for name, prediction in read_parts(tmp_path).items()}
     assert answers == {"a": "A!", "b": "B!", "c": "", "d": "D!", "e": "E!", "f": "F!"}
 
@@ -111,13 +114,13 @@ def test_a_batch_that_is_too_large_is_answered_in_halves(module: PredictModule, 
 def test_a_process_whose_run_was_killed_stops_before_its_next_batch(
     module: PredictModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = [("a", "A", None)]
+    batch = [Item("a", "A", None)]
     module.predict_step(batch, 0)
     module.parent = os.getppid()
-    module.predict_step([("b", "B", None)], 1)
+    module.predict_step([Item("b", "B", None)], 1)
     monkeypatch.setattr(os, "getppid", lambda: 1)
     with pytest.raises(InputError, match=r"^run: expected the process that started this one, got its end"):
-        module.predict_step([("c", "C", None)], 2)
+        module.predict_step([Item("c", "C", None)], 2)
     assert sorted(read_parts(tmp_path)) == ["a", "b"]
 
 

@@ -15,9 +15,11 @@ import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
+from internvl import video
 from internvl.augment import reencode, reencode_tiles
 from internvl.collate import collate
-from internvl.conversation import Conversation, Turn
+from internvl.conversation import Conversation, Turn, Video
+from internvl.errors import MissingError
 from internvl.processor import InternVLProcessor, template_of
 from internvl.template import find_template
 from internvl.tiler import ImageTiler, normalize, open_picture
@@ -142,6 +144,47 @@ def test_frames_of_a_video_have_one_tile_each(tmp_path):
     one_tile = replace(processor.tiler, dynamic=False)
     in_order = [one_tile(open_picture(frames / f"frame_{number}.jpg")) for number in (1, 2, 10)]
     assert torch.equal(batch["pixel_values"], torch.cat(in_order))
+
+
+def test_a_prompt_for_a_model_is_the_same_row(tmp_path):
+    processor = tiny_processor(dynamic=True, max_tiles=4, thumbnail=True)
+    for name, size in (("a.png", (300, 60)), ("b.png", (60, 120))):
+        save_picture(tmp_path / name, *size)
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    chats = [Conversation.ask("What?", first), Conversation.ask("Both?", first, second), Conversation.ask("Why?")]
+    chats += [Conversation.ask("Twice?", second, second), Conversation.ask("Bytes?", second.read_bytes())]
+    for chat in chats:
+        row, prompt = processor(chat), processor.prompt(chat)
+        assert prompt.input_ids == row["input_ids"].tolist()
+        tiles = torch.cat(prompt.pictures) if prompt.pictures else torch.empty((0, 3, 56, 56), dtype=torch.uint8)
+        assert torch.equal(tiles, row["pixel_values"])
+    with pytest.raises(MissingError, match=r"shelf 7: picture: expected a file"):
+        processor.prompt(Conversation.ask("What?", tmp_path / "none.png", source="shelf 7"))
+
+
+def test_prompts_about_the_picture_of_the_one_before_hold_its_tiles(tmp_path):
+    processor = tiny_processor(dynamic=True, max_tiles=4)
+    save_picture(tmp_path / "a.png", 300, 60)
+    decoded = Image.new("RGB", (300, 60), "red")
+    for picture in (tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), decoded):
+        first, again = (processor.prompt(Conversation.ask(text, picture)) for text in ("What?", "Why?"))
+        assert first.pictures[0] is again.pictures[0]
+        shared = processor.prompt(Conversation.ask("Both?", picture, picture))
+        assert shared.pictures[0] is shared.pictures[1]
+        assert len(shared.pictures[0]) < len(first.pictures[0]), "two pictures share the budget of tiles"
+    other = processor.prompt(Conversation.ask("What?", Image.new("RGB", (300, 60), "blue")))
+    assert not torch.equal(other.pictures[0], first.pictures[0])
+
+
+def test_frames_of_a_video_are_read_once_for_all_questions_about_it(tmp_path, monkeypatch):
+    for number in range(3):
+        save_picture(tmp_path / f"frame_{number}.png", 80, 60)
+    chat = Conversation((Turn("user", "<video>\nWhy?"),), video=Video(tmp_path))
+    processor = tiny_processor()
+    row, first = processor(chat), processor.prompt(chat)
+    assert first.input_ids == row["input_ids"].tolist()
+    monkeypatch.setattr(video, "read_video", None)
+    assert [a is b for a, b in zip(processor.prompt(chat).pictures, first.pictures, strict=True)] == [True] * 3
 
 
 def test_augmented_pictures_take_their_numbers_in_turn_and_change_nothing_else(tmp_path):

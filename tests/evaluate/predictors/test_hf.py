@@ -92,10 +92,10 @@ def test_internvl_answers_as_our_own_class_does(
     folders: dict[str, Path], predictors: dict[str, HFPredictor], chats: list[Conversation]
 ) -> None:
     ours = internvl.load(str(folders["internvl"]), "cpu")
-    ours.processor.tiler = replace(ours.processor.tiler, resize="torch")  # as transformers resizes
+    ours.chat_processor.tiler = replace(ours.chat_processor.tiler, resize="torch")  # as transformers resizes
     rows = [ours.processor(chat) for chat in chats]
     theirs = [predictors["internvl"].processor(chat) for chat in chats]
-    assert [row["input_ids"][0].tolist() for row in theirs] == [row["input_ids"].tolist() for row in rows]
+    assert [row["input_ids"][0].tolist() for row in theirs] == [row.input_ids for row in rows]
     assert predictors["internvl"].generate(theirs, FIVE) == ours.generate(rows, FIVE)
 
 

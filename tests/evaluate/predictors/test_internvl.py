@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
+import re
 import shutil
 from pathlib import Path
 
@@ -12,9 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from evaluate.data import make_batches
 from evaluate.predictor import PredictorInfo
 from evaluate.predictors.internvl import InternVLPredictor, describe, load, weigh
-from evaluate.sample import Generation
+from evaluate.sample import Generation, Sample
+from evaluate.shares import share_out
 from internvl.conversation import Conversation
 from internvl.convert import Conversion, convert
 from internvl.errors import InputError, MissingError
@@ -65,11 +69,96 @@ def test_text_of_a_batch_equals_one_at_a_time(
 
 
 def test_padding_of_a_batch_changes_no_text(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
-    rows = sorted((predictor.processor(chat) for chat in chats), key=lambda row: len(row["input_ids"]))
+    rows = sorted((predictor.processor(chat) for chat in chats), key=predictor.measure)
     short, long = rows[0], rows[-1]
-    assert len(long["input_ids"]) > 2 * len(short["input_ids"])
+    assert predictor.measure(long) > 2 * predictor.measure(short)
     alone = predictor.generate([short], Generation())
     assert predictor.generate([short, long, short], Generation())[::2] == alone * 2
+
+
+def test_no_text_depends_on_batch_size_order_or_ranks(predictor: InternVLPredictor, tmp_path: Path) -> None:
+    drawn = random.Random(0)
+    pictures = [
+        tiny_picture(tmp_path, f"{color}.png", color=color, size=(drawn.randint(20, 200), drawn.randint(20, 200)))
+        for color in ("red", "blue", "green", "white", "black")
+    ]
+    samples = [
+        Sample(
+            str(number),
+            Conversation.ask(
+                f"{number}: {'Is there a circle? ' * drawn.choice([0, 1, 1, 9])}",
+                *drawn.choices(pictures, k=drawn.choice([0, 1, 1, 2, 5])),
+            ),
+        )
+        for number in range(48)
+    ]
+    generation = Generation(max_new_tokens=6)
+
+    def answer(batch_size: int, ranks: int) -> dict[str, str | InputError]:
+        drawn.shuffle(samples)
+        found: dict[str, str | InputError] = {}
+        for groups in share_out(samples, ranks):
+            for batch in make_batches(groups, predictor, generation, batch_size, 0):
+                texts = predictor.generate([item.prompt for item in batch], generation)
+                found |= dict(zip([item.id for item in batch], texts, strict=True))
+        return found
+
+    expected = answer(1, 1)
+    assert len(set(expected.values())) > 40, "samples with equal texts could be mixed up unseen"
+    for batch_size, ranks in [(2, 1), (3, 2), (5, 3), (8, 1), (16, 2), (32, 1), (32, 3)]:
+        assert answer(batch_size, ranks) == expected
+
+
+def test_a_picture_is_encoded_once_for_all_questions_about_it(
+    predictor: InternVLPredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red, blue = tiny_picture(tmp_path, "red.png"), tiny_picture(tmp_path, "blue.png", color="blue")
+    chats = [Conversation.ask(f"Question {number}?", red) for number in range(5)]
+    chats += [Conversation.ask("Compare.", red, blue), Conversation.ask("And this?", blue, blue)]
+    alone = []
+    for chat in chats:
+        predictor.chat_processor._cut.clear()
+        alone += predictor.generate([predictor.processor(chat)], Generation())
+    prompts = [predictor.processor(chat) for chat in chats]
+    tiles: list[int] = []
+    encode = predictor.model.encode_images
+    monkeypatch.setattr(predictor.model, "encode_images", lambda part: tiles.append(len(part)) or encode(part))
+    found = [text for start in (0, 3, 6) for text in predictor.generate(prompts[start : start + 3], Generation())]
+    assert found == alone
+    assert tiles == [1, 1], "the red picture in the first batch, the blue one in the second, none in the third"
+
+
+def test_prompt_that_is_too_long_is_an_error_and_the_others_are_answered(
+    predictor: InternVLPredictor, chats: list[Conversation]
+) -> None:
+    long = Conversation.ask("Why so? " * 1500)
+    rows = [predictor.processor(chat) for chat in (chats[0], long, chats[1])]
+    first, error, last = predictor.generate(rows, Generation())
+    assert [first, last] == [predictor.generate([row], Generation())[0] for row in (rows[0], rows[2])]
+    assert isinstance(error, InputError)
+    assert re.match(r"length: expected at most 2048 tokens with the 10 of the answer, got \d+; allow fewer", str(error))
+
+
+def test_prompts_that_stretch_positions_change_no_other(tmp_path: Path) -> None:
+    scaling = {"rope_type": "dynamic", "factor": 8.0, "rope_theta": 10000.0}
+    language = {"max_position_embeddings": 80, "rope_parameters": scaling}
+    predictor = load(str(tiny_checkpoint(tmp_path / "stretched", llm_config=language)), "cpu")
+    prompts = [predictor.processor(Conversation.ask("Why so? " * count)) for count in (30, 1, 20, 2, 50, 3)]
+    assert [predictor.measure(prompt) > 70 for prompt in prompts] == [True, False] * 3
+    expected = [load(str(tmp_path / "stretched"), "cpu").generate([prompt], Generation())[0] for prompt in prompts]
+    assert len(set(expected)) == len(expected)
+    assert predictor.generate(prompts, Generation()) == expected
+    assert predictor.generate(prompts[::-1], Generation()) == expected[::-1]
+
+
+def test_room_is_asked_for_beams_and_answers_too(predictor: InternVLPredictor) -> None:
+    most = predictor.budget.bytes // predictor.budget.per_token
+    assert predictor.fits(1, 100, Generation())
+    assert not predictor.fits(most, 1, Generation())
+    rows = next(rows for rows in range(1, most) if not predictor.fits(rows, 500, Generation()))
+    assert predictor.fits(rows - 1, 500, Generation())
+    assert not predictor.fits(rows // 2 + 1, 500, Generation(num_beams=2))
+    assert not predictor.fits(rows // 2 + 1, 500, Generation(max_new_tokens=2000))
 
 
 def test_generation_settings_reach_the_model(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
@@ -81,8 +170,9 @@ def test_generation_settings_reach_the_model(predictor: InternVLPredictor, chats
 
 
 def test_answer_holds_no_special_token(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
-    stopped = torch.tensor([predictor.processor.stop_id, predictor.processor.pad_id])
-    assert predictor.processor.decode(stopped.tolist()) == ""
+    owner = predictor.chat_processor
+    stopped = torch.tensor([owner.stop_id, owner.pad_id])
+    assert owner.decode(stopped.tolist()) == ""
     texts = predictor.generate([predictor.processor(chat) for chat in chats], Generation(max_new_tokens=20))
     assert not any("<|im_end|>" in text or "<|endoftext|>" in text for text in texts)
 
@@ -94,8 +184,8 @@ def test_processor_pickles_for_worker_processes_without_the_model(
     assert len(content) < (checkpoint / WEIGHTS).stat().st_size / 2
     processor = pickle.loads(content)
     expected, row = predictor.processor(chats[0]), processor(chats[0])
-    assert row.keys() == expected.keys() == {"input_ids", "pixel_values"}
-    assert all(torch.equal(row[name], expected[name]) for name in row)
+    assert row.input_ids == expected.input_ids
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(row.pictures, expected.pictures, strict=True))
 
 
 def test_unreadable_picture_is_an_error_of_its_prompt(predictor: InternVLPredictor, tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Greedy decoding of a batch, without the parts that make one row wait for another or depend on it.
+
+Rows that have ended leave the batch, and the vocabulary is projected for one position per row, never for the prompt.
+Shape suffixes: B rows, L tokens, C width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+# Each of these takes a cache, positions and `logits_to_keep` alike; others are left to transformers' own `generate`.
+DECODERS = ("llama", "qwen2", "qwen3", "qwen3_moe", "phi3")
+
+_LONGER = ("dynamic", "longrope")
+"""Scalings of positions that change all of them as soon as one row of the batch is longer than the trained length."""
+
+
+@torch.inference_mode()
+def decode_greedily(
+    language_model: Any,
+    embeds_BLC: Tensor,
+    mask_BL: Tensor,
+    *,
+    max_new_tokens: int,
+    min_new_tokens: int = 0,
+    stop_id: int,
+) -> list[list[int]]:
+    """The most likely tokens of every row, one after the other, up to and without the stop token.
+
+    Args:
+        language_model: one of `DECODERS`.
+        embeds_BLC: prompts, padded on the left.
+        mask_BL: true for real tokens.
+        max_new_tokens: of a row.
+        min_new_tokens: no row ends before.
+        stop_id: ends a row.
+    """
+    cache = DynamicCache(config=language_model.config)
+    positions = (mask_BL.long().cumsum(1) - 1).clamp(min=0)
+    # Without padding there is no mask to make, and faster kernels to choose from.
+    mask = None if bool(mask_BL.all()) else mask_BL.long()
+    inputs: dict[str, Tensor] = {"inputs_embeds": embeds_BLC}
+    texts: list[list[int]] = [[] for _ in range(len(embeds_BLC))]
+    rows = list(range(len(texts)))  # of the batch as it is now
+    ended: set[int] = set()
+    for step in range(max_new_tokens):
+        logits_BV = language_model(
+            **inputs,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        if step < min_new_tokens:
+            logits_BV[:, stop_id] = -torch.inf
+        tokens = logits_BV.argmax(-1)
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            if token == stop_id:
+                ended.add(row)
+            elif row not in ended:
+                texts[row].append(token)
+        if len(ended) == len(texts):
+            break
+        kept = [place for place, row in enumerate(rows) if row not in ended]
+        positions = positions[:, -1:] + 1
+        # Leaving costs a copy of what the others have cached, so a few wait for more.
+        if 4 * len(kept) <= 3 * len(rows):
+            chosen = torch.tensor(kept, device=tokens.device)
+            # Not `batch_select_indices`: of a spread model, every layer's part lies on the device of that layer.
+            cache.reorder_cache(chosen)
+            tokens, positions = tokens[chosen], positions[chosen]
+            mask = None if mask is None else mask[chosen]
+            rows = [rows[place] for place in kept]
+        if mask is not None:
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+        inputs = {"input_ids": tokens[:, None]}
+    return texts
+
+
+def measure_context(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """How many tokens a row may have, and how many so that other rows do not feel it; None for no limit.
+
+    Args:
+        config: `llm_config`.
+    """
+    longest = config.get("max_position_embeddings")
+    if not longest:
+        return None, None
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    trained = rope.get("original_max_position_embeddings") or config.get("original_max_position_embeddings")
+    if kind == "longrope":
+        return longest, trained or longest
+    stretched = int((trained or longest) * float(rope.get("factor") or 1.0))
+    return max(longest, stretched), (longest if kind in _LONGER else None)
+
+
+def forget_length(language_model: nn.Module) -> None:
+    """Undo what the longest row so far did to positions, so that a row does not depend on those before it."""
+    for module in language_model.modules():
+        original = getattr(module, "original_inv_freq", None)
+        if isinstance(original, Tensor) and isinstance(getattr(module, "inv_freq", None), Tensor):
+            module.register_buffer("inv_freq", original.to(module.inv_freq.device), persistent=False)
+            module.max_seq_len_cached = getattr(module, "original_max_seq_len", None)

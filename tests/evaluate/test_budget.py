@@ -1,0 +1,41 @@
+"""The budget: what a batch takes grows with rows, lengths and the model, and is near what torch really takes."""
+
+from __future__ import annotations
+
+import torch
+
+from evaluate.budget import Budget, free_memory
+from tests.tiny import tiny_model
+
+
+def test_room_is_counted_per_token_and_per_pair() -> None:
+    budget = Budget(bytes=1000, per_token=10, per_pair=0, tiles=4)
+    assert budget.fits(10, 10)
+    assert not budget.fits(10, 11)
+    assert not budget.fits(11, 10)
+    budget = Budget(bytes=1000, per_token=0, per_pair=1, tiles=4)
+    assert budget.fits(10, 10)
+    assert not budget.fits(1, 32)
+
+
+def test_a_model_with_more_heads_or_numbers_of_more_bytes_takes_more() -> None:
+    small = Budget.measure(tiny_model(), torch.device("cpu"))
+    layers = Budget.measure(tiny_model(llm_config={"num_hidden_layers": 4}), torch.device("cpu"))
+    half = Budget.measure(tiny_model().to(torch.bfloat16), torch.device("cpu"))
+    # Two layers more of one head of 16: keys and values.
+    assert layers.per_token - small.per_token == 4 * 2 * 2 * 16
+    assert half.per_token * 2 == small.per_token
+    assert 1 <= small.tiles <= 64
+
+
+def test_what_is_counted_covers_the_keys_and_values_of_a_real_model() -> None:
+    model = tiny_model("qwen3")
+    rows, length = 3, 50
+    table = model.get_input_embeddings().weight
+    cache = model.language_model(inputs_embeds=table[:length].expand(rows, -1, -1), use_cache=True).past_key_values
+    taken = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert taken < rows * length * Budget.measure(model, torch.device("cpu")).per_token < 10 * taken
+
+
+def test_free_memory_of_the_host_is_a_number_that_can_be() -> None:
+    assert 2**20 < free_memory(torch.device("cpu")) < 2**50
