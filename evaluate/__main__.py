@@ -40,6 +40,12 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--devices", default="auto", metavar="N", help="GPUs, or CPU processes (default: all GPUs, or 1)"
     )
+    parser.add_argument(
+        "--gpus-per-model",
+        default="auto",
+        metavar="N",
+        help="GPUs that one model is spread over (default: by its size)",
+    )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="prompts per forward (default 32)")
     parser.add_argument(
         "--num-workers", type=int, default=1, metavar="N", help="processes that prepare prompts, per device"
@@ -88,7 +94,13 @@ def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) 
     """Predict everything, then score everything: a slow judge must not keep devices waiting."""
     if not options.score_only:
         for run, _ in runs:
-            predict(run, devices=options.devices, batch_size=options.batch_size, num_workers=options.num_workers)
+            predict(
+                run,
+                devices=options.devices,
+                gpus_per_model=options.gpus_per_model,
+                batch_size=options.batch_size,
+                num_workers=options.num_workers,
+            )
     if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
         for run, clusters in runs:
             report = score(run, clusters)
@@ -146,7 +158,12 @@ def _is_first() -> bool:
 
 def check_numbers(options: argparse.Namespace) -> None:
     """Numbers that would fail late, and switches that do not go together."""
-    given = {"--devices": options.devices, "--batch-size": options.batch_size, "--num-beams": options.num_beams}
+    given = {
+        "--devices": options.devices,
+        "--gpus-per-model": options.gpus_per_model,
+        "--batch-size": options.batch_size,
+        "--num-beams": options.num_beams,
+    }
     for name, value in given.items():
         if value not in ("auto", None) and (not str(value).isdecimal() or int(value) < 1):
             raise InputError(f"{name}: expected a number above zero, got {value}; correct it")

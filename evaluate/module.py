@@ -11,6 +11,7 @@ import lightning as L
 
 from evaluate.batches import Item
 from evaluate.memory import Halver
+from evaluate.placement import list_owned
 from evaluate.predictor import Predictor, StoppedError, load_predictor, measure_prompt
 from evaluate.records import PartWriter
 from evaluate.sample import Generation, Prediction
@@ -24,13 +25,15 @@ class PredictModule(L.LightningModule):
         spec: the predictor, loaded on this rank's device in `setup`.
         generation: how answers are generated.
         folder: of the run.
+        each: devices per process.
     """
 
-    def __init__(self, spec: str, generation: Generation, folder: Path) -> None:
+    def __init__(self, spec: str, generation: Generation, folder: Path, each: int = 1) -> None:
         super().__init__()
         self.spec = spec
         self.generation = generation
         self.folder = folder
+        self.each = each
         self.parent: int | None = None
         self.answer = Halver(
             lambda prompts: self.predictor.generate(prompts, self.generation),
@@ -39,7 +42,8 @@ class PredictModule(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Load the predictor; kept out of Lightning's sight, which would move a model that manages its own devices."""
-        self.__dict__["predictor"] = load_predictor(self.spec, self.trainer.strategy.root_device)
+        devices = list_owned(self.trainer.strategy.root_device, self.each)
+        self.__dict__["predictor"] = load_predictor(self.spec, *devices)
         # The first process may well outlive the shell that started it.
         self.parent = os.getppid() if os.environ.get("LOCAL_RANK", "0") != "0" else None
         self.__dict__["writer"] = PartWriter(self.folder, self.trainer.global_rank)

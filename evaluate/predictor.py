@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -72,11 +73,17 @@ def describe(spec: str) -> PredictorInfo:
     return info
 
 
-def load_predictor(spec: str, device: Any) -> Predictor:
-    """Load a predictor onto a device."""
+def load_predictor(spec: str, *devices: Any) -> Predictor:
+    """Load a predictor onto a device, or spread it over several, which only adapters with `weigh` are asked for."""
     adapter, argument = _find(spec)
-    predictor: Predictor = adapter.load(argument, device)
+    predictor: Predictor = adapter.load(argument, *devices)
     return predictor
+
+
+def find_scale(spec: str) -> Callable[[], int] | None:
+    """What tells the bytes of a model's weights; None for an adapter without `weigh`, whose models cannot be spread."""
+    adapter, argument = _find(spec)
+    return partial(adapter.weigh, argument) if hasattr(adapter, "weigh") else None
 
 
 def _find(spec: str) -> tuple[ModuleType, str]:

@@ -119,7 +119,9 @@ def withhold_pictures(samples: Sequence[Sample]) -> list[Sample]:
     return [Sample(s.id, s.prompt.without_pictures(), s.target, s.info) for s in samples]
 
 
-def predict(run: Run, *, devices: int | str, batch_size: int, num_workers: int) -> None:
+def predict(
+    run: Run, *, devices: int | str, gpus_per_model: int | str = "auto", batch_size: int, num_workers: int
+) -> None:
     """Answer what is left, on all devices; where nothing is left, nothing heavy is loaded."""
     if not run.todo():
         # Every process reads the same files and comes to the same end.
@@ -128,7 +130,9 @@ def predict(run: Run, *, devices: int | str, batch_size: int, num_workers: int) 
         return
     from evaluate.launch import predict_with_lightning
 
-    predict_with_lightning(run, devices=devices, batch_size=batch_size, num_workers=num_workers)
+    predict_with_lightning(
+        run, devices=devices, gpus_per_model=gpus_per_model, batch_size=batch_size, num_workers=num_workers
+    )
 
 
 def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:

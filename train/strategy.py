@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from internvl.errors import InputError
 from internvl.model import InternVLChatModel
-from internvl.model.checkpoint import materialize
+from internvl.model.devices import materialize
 from train.config import FinetuneConfig
 from train.parts import name_stored, shape_of
 from train.shard import MOMENTS, Shard, row_shards, share, whole_shards, with_moments

@@ -76,26 +76,26 @@ class ChatProcessor:
 
 
 class HFPredictor:
-    """A model of transformers: bf16 where the GPU has it, float32 on the CPU."""
+    """A model of transformers on one device or several: bf16 where the GPU has it, float32 on the CPU."""
 
-    def __init__(self, folder: Path, device: Any) -> None:
+    def __init__(self, folder: Path, *devices: Any) -> None:
         import torch
         from transformers import AutoModelForImageTextToText
         from transformers.utils import logging
+
+        from evaluate.placement import choose_dtype
 
         logging.disable_progress_bar()
         _check_architecture(folder)
         # An attribute and no method: what worker processes get must not hold the model.
         self.processor = ChatProcessor(folder)
         tokenizer = self.processor.tokenizer
-        self.device = torch.device(device)
-        self.dtype = torch.bfloat16 if self.device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-        place = _choose_place(folder, self.device)
+        places = [torch.device(device) for device in devices]
+        self.device = places[0]
+        self.dtype = choose_dtype(self.device)
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=self.dtype, device_map=place, **_LOCAL
+            folder, dtype=self.dtype, **_spread(places), **_LOCAL
         ).eval()
-        if place is None:
-            self.model.to(self.device)
         stops = self.model.generation_config.eos_token_id
         stop = stops[0] if isinstance(stops, list) and stops else stops
         known = [number for number in (tokenizer.pad_token_id, stop, tokenizer.eos_token_id) if isinstance(number, int)]
@@ -146,9 +146,14 @@ def describe(argument: str) -> PredictorInfo:
     return PredictorInfo("hf_" + name_results(argument, folder), identify_files(settings, weight_files(folder)))
 
 
-def load(argument: str, device: Any) -> HFPredictor:
-    """Load the model onto the device."""
-    return HFPredictor(_check_folder(find_folder(argument, refresh=False)), device)
+def load(argument: str, *devices: Any) -> HFPredictor:
+    """Load the model onto the device, or spread it over several."""
+    return HFPredictor(_check_folder(find_folder(argument, refresh=False)), *devices)
+
+
+def weigh(argument: str) -> int:
+    """Bytes of the weights as stored, in whatever way they may be quantised."""
+    return sum(file.stat().st_size for file in weight_files(_check_folder(find_folder(argument, refresh=False))))
 
 
 def group_rows(rows: Sequence[Row]) -> list[list[int]]:
@@ -249,22 +254,11 @@ def _explain(expected: str, folder: Path, error: Exception) -> InputError:
     )
 
 
-def _choose_place(folder: Path, device: Any) -> str | None:
-    """`auto` spreads a model that one GPU cannot hold over all of them."""
+def _spread(devices: Sequence[Any]) -> dict[str, Any]:
+    """How transformers is told where a model is to lie: read straight to one device, or balanced over several."""
+    if len(devices) == 1:
+        return {"device_map": {"": devices[0]}}
     import torch
 
-    if device.type != "cuda":
-        return None
-    size = sum(file.stat().st_size for file in weight_files(folder))
-    if size < 0.9 * torch.cuda.get_device_properties(device).total_memory:
-        return None
-    if (
-        torch.distributed.is_available()
-        and torch.distributed.is_initialized()
-        and torch.distributed.get_world_size() > 1
-    ):
-        raise InputError(
-            f"--devices: expected 1 process for {size / 2**30:.0f} GiB of weights, which need several GPUs, got "
-            f"{torch.distributed.get_world_size()}; use --devices 1, all GPUs that are visible are used"
-        )
-    return "auto"
+    free = {device.index: torch.cuda.mem_get_info(device)[0] for device in devices}
+    return {"device_map": "balanced", "max_memory": free}

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class InternVLPredictor:
-    """A checkpoint on one device: bf16 where the GPU has it, float32 on the CPU."""
+    """A checkpoint on one device or several: bf16 where the GPU has it, float32 on the CPU."""
 
-    def __init__(self, folder: Path, device: Any) -> None:
+    def __init__(self, folder: Path, *devices: Any) -> None:
         import torch
         from transformers.utils import logging
 
         from evaluate.budget import Budget
+        from evaluate.placement import choose_dtype
         from internvl.model import load_model
         from internvl.model.decode import measure_context
         from internvl.processor import InternVLProcessor
@@ -36,10 +37,9 @@ class InternVLPredictor:
         self.chat_processor = InternVLProcessor.from_pretrained(folder)
         # An attribute and no method of this class: what worker processes get must not hold the model.
         self.processor = self.chat_processor.prompt
-        self.device = torch.device(device)
-        dtype = torch.bfloat16 if self.device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-        self.model = load_model(folder, dtype=dtype).eval()
-        torch.nn.Module.to(self.model, self.device)
+        places = [torch.device(device) for device in devices]
+        self.device = places[0]
+        self.model = load_model(folder, dtype=choose_dtype(self.device), devices=places)
         self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
         self.budget = Budget.measure(self.model, self.device)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
@@ -128,6 +128,15 @@ def describe(argument: str) -> PredictorInfo:
     return PredictorInfo(name_results(argument, folder), identify_files([folder / "config.json"], weight_files(folder)))
 
 
-def load(argument: str, device: Any) -> InternVLPredictor:
-    """Load the checkpoint onto the device."""
-    return InternVLPredictor(check_folder(find_folder(argument, refresh=False)), device)
+def load(argument: str, *devices: Any) -> InternVLPredictor:
+    """Load the checkpoint onto the device, or spread it over several."""
+    return InternVLPredictor(check_folder(find_folder(argument, refresh=False)), *devices)
+
+
+def weigh(argument: str) -> int:
+    """Bytes of the weights on GPUs."""
+    import torch
+
+    from evaluate.placement import choose_dtype, weigh_folder
+
+    return weigh_folder(check_folder(find_folder(argument, refresh=False)), choose_dtype(torch.device("cuda")))

@@ -107,7 +107,7 @@ class InternVLChatModel(PreTrainedModel):
         """
         features = []
         if pixel_values is not None and len(pixel_values):
-            tokens_TNC = self.encode_images(pixel_values)
+            tokens_TNC = self.encode_images(pixel_values).to(input_ids.device)
             features = [tokens_TNC if image_flags is None else tokens_TNC[image_flags.flatten() == 1]]
         return self.fill(input_ids, features)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from internvl.folder import check_folder, read_config, read_json, write_json
 from internvl.hub import find_folder
 from internvl.model.chat import InternVLChatModel
 from internvl.model.configuration import InternVLChatConfig
+from internvl.model.devices import materialize, spread
 from internvl.model.layout import as_stored, open_weights
 from internvl.model.shards import MAX_BYTES, ShardWriter, replace_folder
 from internvl.model.tensors import Dtypes, TensorDict, TensorSource
@@ -32,6 +33,7 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     attention: str | None = None,
     drop_path_rate: float = 0.0,
+    devices: Sequence[torch.device] = (torch.device("cpu"),),
 ) -> InternVLChatModel:
     """Load a checkpoint; every tensor in it is used and every parameter is filled, or this fails.
 
@@ -41,13 +43,17 @@ def load_model(
         dtype: of the weights in memory.
         attention: "sdpa" or "flash_attention_2" for the decoder; None lets transformers choose.
         drop_path_rate: of the vision tower in training; published configs carry stale values.
+        devices: that it lies on; each tensor goes there as it is read, so the host holds one at a time.
     """
     folder = check_folder(find_folder(folder))
     config, source = open_checkpoint(folder)
     config.vision_config.drop_path_rate = drop_path_rate
     model = make_empty(config, dtype=dtype, attention=attention)
     check_names(model, source, folder)
-    materialize(model, torch.device("cpu"))
+    if len(devices) > 1:
+        spread(model, devices)
+    else:
+        materialize(model, devices[0])
     for name, parameter in model.named_parameters():
         parameter.data.copy_(source.read(name).view(parameter.shape))
     return model.eval()
@@ -87,15 +93,6 @@ def make_model(config: InternVLChatConfig, *, dtype: torch.dtype, attention: str
         model: InternVLChatModel = InternVLChatModel._from_config(config, dtype=dtype, **chosen)
     model.language_model.tie_weights()
     return model
-
-
-def materialize(model: torch.nn.Module, device: torch.device) -> None:
-    """Give the parameters of an empty model memory, to be filled."""
-    model._apply(lambda tensor: torch.empty_like(tensor, device=device) if tensor.is_meta else tensor.to(device))
-    for module in model.modules():
-        if isinstance(module, InternVLChatModel):
-            # Memory was given to each name by itself.
-            module.language_model.tie_weights()
 
 
 def check_names(model: InternVLChatModel, source: TensorSource, folder: Path) -> None:

@@ -71,8 +71,9 @@ def decode_greedily(
         positions = positions[:, -1:] + 1
         # Leaving costs a copy of what the others have cached, so a few wait for more.
         if 4 * len(kept) <= 3 * len(rows):
-            chosen = torch.tensor(kept, device=tokens.device)
-            cache.batch_select_indices(chosen)
+            chosen: Any = torch.tensor(kept, device=tokens.device)
+            # Not `batch_select_indices`: of a spread model, every layer's part lies on the device of that layer.
+            cache.reorder_cache(chosen)
             tokens, positions = tokens[chosen], positions[chosen]
             mask = None if mask is None else mask[chosen]
             rows = [rows[place] for place in kept]

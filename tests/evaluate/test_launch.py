@@ -7,12 +7,20 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import lightning as L
 import pytest
+import torch
 
 from evaluate.__main__ import main
+from evaluate.launch import predict_with_lightning
+from evaluate.placement import list_owned
 from evaluate.records import read_parts
 from evaluate.report import read_report
+from evaluate.sample import Generation
+from internvl.errors import InputError
 from tests.evaluate.questions import FOLDER, count_lines, read_texts, run, start, write_questions
 
 COUNT = 40
@@ -178,3 +186,38 @@ def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
     errors = capsys.readouterr().err
     assert errors.startswith(f"error: tokenizer: expected tokenizer files in {folder}, got ")
     assert errors.count("\n") == 1
+
+
+def test_processes_own_neighbouring_gpus(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if there were seven GPUs, none of which has room for the model."""
+    weights = (checkpoint / "model.safetensors").stat().st_size // 2
+    fakes: dict[str, Any] = {
+        **{"is_available": lambda: True, "device_count": lambda: 7, "is_bf16_supported": lambda: True},
+        **{"set_device": lambda device: None, "mem_get_info": lambda number: (weights, weights)},
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("EVALUATE_GPUS_PER_MODEL", "")
+    monkeypatch.delenv("EVALUATE_GPUS_PER_MODEL")
+    found = []
+
+    def predict(trainer: Any, module: Any, **_: Any) -> None:
+        first = trainer.strategy.parallel_devices
+        found.append([[device.index for device in list_owned(each, module.each)] for each in first])
+
+    monkeypatch.setattr(L.Trainer, "predict", predict)
+    run: Any = SimpleNamespace(
+        spec=str(checkpoint), generation=Generation(), folder=tmp_path, name="q", samples=[], todo=list
+    )
+    options: dict[str, Any] = {"batch_size": 1, "num_workers": 0}
+    predict_with_lightning(run, devices="auto", **options)
+    assert "on 2 GPUs each, 3 processes; GPU 6 left idle\nq: 0 samples to answer on 3 GPU" in capsys.readouterr().out
+    # The next benchmark finds the first one's model in the memory.
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (1, weights))
+    predict_with_lightning(run, devices="auto", **options)
+    assert found == [[[0, 1], [2, 3], [4, 5]]] * 2
+    with pytest.raises(InputError, match=r"^--devices: expected at most the 7 GPUs that are visible, got 8"):
+        predict_with_lightning(run, devices=8, **options)

@@ -118,6 +118,7 @@ def test_command_without_a_benchmark_is_refused() -> None:
         (["--devices", "two"], "--devices: expected a number above zero, got two; correct it"),
         (["--devices", "-1"], "--devices: expected a number above zero, got -1; correct it"),
         (["--batch-size", "0"], "--batch-size: expected a number above zero, got 0; correct it"),
+        (["--gpus-per-model", "0"], "--gpus-per-model: expected a number above zero, got 0; correct it"),
         (["--num-beams", "0"], "--num-beams: expected a number above zero, got 0; correct it"),
         (["--num-workers", "-1"], "--num-workers: expected zero or more, got -1; correct it"),
         (["--score-only", "--fresh"], "--score-only: expected no --fresh beside it, got both; leave one of them out"),

@@ -122,3 +122,14 @@ def test_a_process_whose_run_was_killed_stops_before_its_next_batch(
     with pytest.raises(InputError, match=r"^run: expected the process that started this one, got its end"):
         module.predict_step([Item("c", "C", None)], 2)
     assert sorted(read_parts(tmp_path)) == ["a", "b"]
+
+
+def test_setup_hands_over_all_gpus_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("evaluate.module.load_predictor", lambda spec, *devices: given.extend(devices))
+    module = PredictModule("fake:yes", Generation(), tmp_path, each=2)
+    trainer: Any = SimpleNamespace(global_rank=1, strategy=SimpleNamespace(root_device=torch.device("cuda", 2)))
+    module._trainer = trainer
+    module.setup("predict")
+    module.teardown("predict")
+    assert given == [torch.device("cuda", 2), torch.device("cuda", 3)]

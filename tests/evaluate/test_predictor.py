@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.predictor import PredictorInfo, describe, load_predictor
+from evaluate.predictor import PredictorInfo, describe, find_scale, load_predictor
 from evaluate.sample import Generation
 from internvl.errors import InputError, MissingError
 from tests.tiny_hub import Hub
@@ -53,3 +53,10 @@ def test_name_on_the_hub_is_a_checkpoint(hub: Hub) -> None:
 def test_internvl_adapter_can_be_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=f"expected a folder, got {tmp_path}/x"):
         describe(f"internvl:{tmp_path}/x")
+
+
+def test_only_adapters_that_tell_the_weight_of_their_models_spread_them(checkpoint: Path) -> None:
+    assert find_scale("fake:yes") is None
+    scale = find_scale(str(checkpoint))
+    assert scale is not None
+    assert 0 < scale() <= (checkpoint / "model.safetensors").stat().st_size

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -215,17 +214,19 @@ def test_model_on_the_hub_is_found_by_its_name(
     assert loaded.generate([loaded.processor(chats[0])], FIVE) == expected
 
 
-def test_model_larger_than_one_gpu_is_spread_by_one_process(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+def test_a_spread_model_lies_on_the_gpus_of_its_process_in_whole_blocks(
+    folders: dict[str, Path], predictors: dict[str, HFPredictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, memory = folders["internvl"], SimpleNamespace(total_memory=1 << 30)
-    properties: Any = lambda device: memory  # noqa: E731
-    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
-    assert hf._choose_place(folder, torch.device("cpu")) is None
-    assert hf._choose_place(folder, torch.device("cuda")) is None
-    memory.total_memory = (folder / "model.safetensors").stat().st_size
-    assert hf._choose_place(folder, torch.device("cuda")) == "auto"
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(InputError, match="--devices: expected 1 process"):
-        hf._choose_place(folder, torch.device("cuda"))
+    from transformers.integrations.accelerate import _get_device_map
+
+    folder = folders["qwen2_vl"]
+    weights = (folder / "model.safetensors").stat().st_size
+    assert hf.weigh(str(folder)) == weights
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (weights * 4 // 5, weights))
+    model: Any = predictors["qwen2_vl"].model
+    asked = hf._spread([torch.device("cuda", number) for number in (2, 3)])
+    places = _get_device_map(model, **asked, hf_quantizer=None)
+    assert set(places.values()) == {2, 3}
+    blocks = [name for name, part in model.named_modules() if type(part).__name__ in model._no_split_modules]
+    assert len(blocks) > 2
+    assert [name for name in places if any(name.startswith(f"{block}.") for block in blocks)] == []

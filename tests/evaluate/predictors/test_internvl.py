@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from evaluate.data import make_batches
 from evaluate.predictor import PredictorInfo
-from evaluate.predictors.internvl import InternVLPredictor, describe, load
+from evaluate.predictors.internvl import InternVLPredictor, describe, load, weigh
 from evaluate.sample import Generation, Sample
 from evaluate.shares import share_out
 from internvl.conversation import Conversation
@@ -288,3 +288,14 @@ def test_every_layout_of_a_checkpoint_answers_the_same(
         answers = other.generate([other.processor(chat) for chat in chats], Generation(max_new_tokens=8))
         assert answers == expected
     assert len(set(expected)) > 1
+
+
+def test_a_spread_model_gives_the_same_texts(
+    checkpoint: Path, predictor: InternVLPredictor, chats: list[Conversation]
+) -> None:
+    spread = load(str(checkpoint), "cpu", "cpu")
+    assert any(part._forward_pre_hooks for part in spread.model.modules())
+    rows = [predictor.processor(chat) for chat in chats]
+    for generation in (Generation(), Generation(num_beams=3)):
+        assert spread.generate(rows, generation) == predictor.generate(rows, generation)
+    assert weigh(str(checkpoint)) < (checkpoint / WEIGHTS).stat().st_size
