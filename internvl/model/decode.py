@@ -104,7 +104,7 @@ def measure_context(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
 def forget_length(language_model: nn.Module) -> None:
     """Undo what the longest row so far did to positions, so that a row does not depend on those before it."""
     for module in language_model.modules():
-        original = getattr(module, "original_inv_freq", None)
-        if isinstance(original, Tensor) and isinstance(getattr(module, "inv_freq", None), Tensor):
-            module.register_buffer("inv_freq", original.to(module.inv_freq.device), persistent=False)
-            module.max_seq_len_cached = getattr(module, "original_max_seq_len", None)
+        original, used = getattr(module, "original_inv_freq", None), getattr(module, "inv_freq", None)
+        if isinstance(original, Tensor) and isinstance(used, Tensor):
+            module.register_buffer("inv_freq", original.to(used.device), persistent=False)
+            setattr(module, "max_seq_len_cached", getattr(module, "original_max_seq_len", None))  # noqa: B010
