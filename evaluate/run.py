@@ -19,7 +19,7 @@ from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts
 from evaluate.report import Report
-from evaluate.sample import Generation, Prediction, Sample, identify
+from evaluate.sample import Generation, Prediction, Sample, list_pictures
 from internvl.conversation import Picture
 from internvl.errors import InputError
 
@@ -62,8 +62,7 @@ class Run:
         prompts = hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
-            pictures = [identify(picture) for picture in sample.prompt.images]
-            prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
+            prompts.update(json.dumps([sample.id, turns, list_pictures(sample.prompt)], ensure_ascii=False).encode())
         known = {
             "prompts": prompts.hexdigest()[:16],
             "model": self.info.fingerprint,

@@ -30,7 +30,7 @@ class Sample:
     @property
     def cluster(self) -> str:
         """Samples of one cluster share their pictures and are not independent."""
-        return "|".join(identify(picture) for picture in self.prompt.images) or self.id
+        return "|".join(list_pictures(self.prompt)) or self.id
 
 
 def identify(picture: Picture) -> str:
@@ -38,6 +38,13 @@ def identify(picture: Picture) -> str:
     if isinstance(picture, Path):
         return str(picture)
     return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
+
+
+def list_pictures(prompt: Conversation) -> list[str]:
+    """What a prompt shows, for fingerprints and clusters."""
+    video = prompt.video
+    names = [identify(picture) for picture in prompt.images]
+    return names if video is None else [*names, f"{video.path} {list(video.clip) if video.clip else 'whole'}"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,14 +148,15 @@ class Conversation:
         return replace(self, turns=tuple(turns), images=tuple(frames), video=None, one_tile_each=True)
 
     def without_pictures(self) -> Conversation:
-        """The same words with the pictures withheld, for blind baselines."""
-        turns = tuple(
-            replace(turn, text=turn.text.replace(f"{IMAGE_SLOT}\n", "").replace(IMAGE_SLOT, ""))
-            if turn.role == "user"
-            else turn
-            for turn in self.turns
-        )
-        return replace(self, turns=turns, images=(), one_tile_each=False)
+        """The same words with pictures and video withheld, for blind baselines."""
+
+        def strip(text: str) -> str:
+            for slot in (IMAGE_SLOT, VIDEO_SLOT) if self.video is not None else (IMAGE_SLOT,):
+                text = text.replace(f"{slot}\n", "").replace(slot, "")
+            return text
+
+        turns = tuple(replace(turn, text=strip(turn.text)) if turn.role == "user" else turn for turn in self.turns)
+        return replace(self, turns=turns, images=(), video=None, one_tile_each=False)
 
     def split_pairs(self) -> tuple[Conversation, ...]:
         """The single-question conversations that an isolated conversation stands for."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from evaluate.sample import Generation, Sample
-from internvl.conversation import Conversation
+from internvl.conversation import Conversation, Turn, Video
 
 
 def test_samples_about_the_same_pictures_are_one_cluster() -> None:
@@ -30,6 +30,13 @@ def test_pictures_in_memory_are_one_cluster_where_they_hold_the_same() -> None:
     assert names[0] == names[1] != names[2]
     assert names[3] == names[4] != names[5]
     assert max(map(len, names)) == 64
+
+
+def test_clips_of_a_video_are_told_apart() -> None:
+    def ask(clip: tuple[float, float] | None) -> str:
+        return Sample("1", Conversation((Turn("user", "<video>\nWhy?"),), video=Video(Path("a.mp4"), clip))).cluster
+
+    assert ask(None) == ask(None) != ask((0, 1)) != ask((1, 2))
 
 
 def test_sample_cannot_be_changed() -> None:
