@@ -58,7 +58,8 @@ class BenchmarkDataModule(L.LightningDataModule):
         """This rank's share."""
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
-        share = self.todo[self.trainer.global_rank :: self.trainer.world_size]
+        # Targets stay here: other processes may not know their classes.
+        share = [Sample(s.id, s.prompt) for s in self.todo[self.trainer.global_rank :: self.trainer.world_size]]
         workers = self.num_workers if len(share) > self.batch_size else 0
         return DataLoader(
             PromptDataset(share, module.predictor.processor),

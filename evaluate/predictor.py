@@ -1,4 +1,4 @@
-"""What a predictor is, and how one is found: a checkpoint, or `adapter:argument` for a file in `predictors/`."""
+"""What a predictor is, and how one is found: a checkpoint, `adapter:argument`, or a file of the user's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from evaluate.predictor_file import describe_file, load_file, split_file
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError
@@ -60,28 +61,36 @@ class PredictorInfo:
 
 def describe(spec: str) -> PredictorInfo:
     """Check a predictor's files without loading it."""
-    adapter, argument = _find(spec)
-    info: PredictorInfo = adapter.describe(argument)
+    found = _find(spec)
+    if isinstance(found[0], Path):
+        return describe_file(found[0], found[1])
+    info: PredictorInfo = found[0].describe(found[1])
     return info
 
 
 def load_predictor(spec: str, device: Any) -> Predictor:
     """Load a predictor onto a device."""
-    adapter, argument = _find(spec)
-    predictor: Predictor = adapter.load(argument, device)
+    found = _find(spec)
+    if isinstance(found[0], Path):
+        return load_file(found[0], found[1], device)
+    predictor: Predictor = found[0].load(found[1], device)
     return predictor
 
 
-def _find(spec: str) -> tuple[ModuleType, str]:
+def _find(spec: str) -> tuple[ModuleType | Path, str]:
+    """The adapter, or the file of one, and its argument."""
     folder = Path(__file__).parent / "predictors"
     known = sorted(file.stem for file in folder.glob("[a-z]*.py"))
     name, colon, argument = spec.partition(":")
+    named = split_file(spec)
+    if named is not None and not Path(spec).is_dir() and not split_name(spec) and (not colon or name not in known):
+        return named
     if not colon or Path(spec).exists() or split_name(spec):
         name, argument = "internvl", spec
     if name not in known:
         close = difflib.get_close_matches(name, known, n=2) or known
         raise InputError(
-            f"model: expected a checkpoint folder, hub:owner/name or adapter:argument, got {spec!r}; adapters are "
-            f"{', '.join(close)}"
+            "model: expected a checkpoint folder, hub:owner/name, adapter:argument or path/to/adapter.py, got "
+            f"{spec!r}; adapters are {', '.join(close)}"
         )
     return importlib.import_module(f"evaluate.predictors.{name}"), argument

@@ -149,13 +149,14 @@ class Conversation:
 
     def without_pictures(self) -> Conversation:
         """The same words with the pictures withheld, for blind baselines."""
-        turns = tuple(
-            replace(turn, text=turn.text.replace(f"{IMAGE_SLOT}\n", "").replace(IMAGE_SLOT, ""))
-            if turn.role == "user"
-            else turn
-            for turn in self.turns
-        )
-        return replace(self, turns=turns, images=(), one_tile_each=False)
+        slots = (IMAGE_SLOT,) if self.video is None else (IMAGE_SLOT, VIDEO_SLOT)
+        turns = []
+        for turn in self.turns:
+            if turn.role == "user":
+                for slot in slots:
+                    turn = replace(turn, text=turn.text.replace(f"{slot}\n", "").replace(slot, ""))
+            turns.append(turn)
+        return replace(self, turns=tuple(turns), images=(), video=None, one_tile_each=False)
 
     def split_pairs(self) -> tuple[Conversation, ...]:
         """The single-question conversations that an isolated conversation stands for."""

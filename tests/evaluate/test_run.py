@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evaluate.baselines import withhold_pictures
 from evaluate.benchmark import Benchmark
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
 from evaluate.report import Report
-from evaluate.run import Run, score, withhold_pictures
+from evaluate.run import Run, score
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import MeanScorer, Scorer
 from evaluate.scorers.exact_match import exact_match
@@ -63,7 +64,6 @@ def run(tmp_path: Path) -> Run:
         samples=SAMPLES,
         generation=Generation(),
         folder=tmp_path / "fake_cat" / "shelf",
-        blind=False,
     )
 
 
@@ -255,7 +255,7 @@ def test_benchmark_without_a_rule_writes_its_submission_and_no_number(run: Run) 
 
 
 def test_blind_run_has_a_name_of_its_own_and_keeps_ids_targets_and_words(run: Run) -> None:
-    blind = replace(run, blind=True, samples=withhold_pictures(run.samples))
+    blind = replace(run, baseline="blind", samples=withhold_pictures(run.samples))
     assert (run.name, blind.name) == ("shelf", "shelf-blind")
     assert [(s.id, s.target, s.info) for s in blind.samples] == [(s.id, s.target, s.info) for s in SAMPLES]
     assert [s.prompt.turns[-1].text for s in blind.samples] == ["What is it?", "And this?", "Why?"]
