@@ -79,8 +79,9 @@ def test_rows_of_like_length_share_a_batch() -> None:
     assert [[name for name, _, _ in batch] for batch in load(samples)] == [["short", "long"], ["1p", "2p"]]
 
 
-def test_worker_processes_give_the_same_items() -> None:
-    samples = [ask(name) for name in ("a", "missing", "b", "broken", "c")]
+def test_worker_processes_give_the_same_items_and_need_no_targets() -> None:
+    # Classes of targets may be known here alone; a function without a name stands for one.
+    samples = [Sample(name, ask(name).prompt, lambda: None) for name in ("a", "missing", "b", "broken", "c")]
     here, there = load(samples), load(samples, num_workers=1)
     assert (here.num_workers, there.num_workers) == (0, 1)
     assert list(there) == list(here)

@@ -20,10 +20,11 @@ from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import MeanScorer, Scorer
 from evaluate.scorers.exact_match import exact_match
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
-from internvl.conversation import Conversation
+from internvl.conversation import Conversation, Turn, Video
 from internvl.errors import InputError
 
 QUESTION = Conversation.ask("What is it?", Path("a.png"))
+FILM = Conversation((Turn("user", "<video>\nWhat is it?"),), video=Video(Path("a.mp4"), (1.0, 2.0)))
 SAMPLES = (
     Sample("1", QUESTION, "cat", {"kind": "animal"}),
     Sample("2", Conversation.ask("And this?", b"a picture in a table"), "dog"),
@@ -85,6 +86,7 @@ CHANGES: dict[str, tuple[Callable[[Run], Run], str]] = {
     "question": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What?", Path("a.png")))), "prompts"),
     "picture file": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", Path("b")))), "prompts"),
     "picture bytes": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", b"b"))), "prompts"),
+    "clip of a video": (with_first(replace(SAMPLES[0], prompt=FILM)), "prompts"),
     "sample id": (with_first(replace(SAMPLES[0], id="one")), "prompts"),
     "order": (lambda run: replace(run, samples=run.samples[::-1]), "prompts"),
     "fewer samples": (lambda run: replace(run, samples=run.samples[:2]), "prompts"),

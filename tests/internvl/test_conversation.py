@@ -175,6 +175,8 @@ def test_without_pictures_takes_slots_with_their_line_breaks_from_questions_only
     blind = chat.without_pictures()
     assert texts(blind) == ["What is ?", "A slot: <image>."]
     assert blind.images == ()
+    unseen = read(row("<video>\nWhat?", "A bus.", video="v")).without_pictures()
+    assert (texts(unseen), unseen.video) == (["What?", "A bus."], None)
 
 
 def test_an_isolated_row_splits_into_pairs_that_share_the_pictures():
