@@ -86,6 +86,15 @@ def test_adapter_is_found_by_path_with_and_without_an_argument(adapter: Path) ->
         assert (predictor.limit, predictor.processor.word) == (3, "kept")  # type: ignore[attr-defined]
 
 
+def test_adapter_of_the_docs_works(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "models.md").read_text(encoding="utf-8")
+    (tmp_path / "yes.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    assert describe(f"{tmp_path}/yes.py:v1").name == "yes_v1"
+    predictor = load_predictor(f"{tmp_path}/yes.py:v1", "cpu")
+    prepared = pickle.loads(pickle.dumps(predictor.processor))(CHAT)
+    assert predictor.generate([prepared], Generation()) == ["yes"]
+
+
 def test_results_are_named_after_the_file_unless_it_names_them(adapter: Path) -> None:
     assert [describe(f"{adapter}{rest}").name for rest in ("", ":", ":../big model/v1", ":@")] == [
         "blip",
