@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal, get_args
 
 from evaluate.sample import Sample, identify
@@ -13,6 +15,7 @@ from internvl.errors import InputError
 
 Baseline = Literal["", "blind", "shuffled"]
 """Nothing, for a run that is none; its name otherwise stands behind the benchmark's."""
+_TRIES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +95,41 @@ def shuffle_pictures(samples: Sequence[Sample], name: str = "samples") -> Shuffl
             kinds.setdefault((len(chat.images), chat.one_tile_each, chat.video is not None), []).append(position)
     if not kinds:
         raise InputError(f"{name}: expected pictures to shuffle, got none; leave --shuffled-images out")
+    ids = [sample.id for sample in samples]
     givers: dict[int, int] = {}
     for members in kinds.values():
-        givers |= _exchange(members, own, [sample.id for sample in samples])
-    pool = {content: picture for s in samples for content, picture in _pair(s.prompt)}
-    pool = {content: pool[content] for content in sorted(pool, key=_scramble)}
-    shuffled, num_mixed = [], 0
-    for position, sample in enumerate(samples):
-        chat = sample.prompt
-        if position in givers:
-            giver = samples[givers[position]].prompt
-            chat = replace(chat, images=giver.images, video=giver.video)
-        elif own[position]:
-            others = [picture for content, picture in pool.items() if content not in own[position]]
-            if chat.video is not None or not others:
-                raise InputError(
-                    f"{name}: expected another picture for sample {sample.id}, got none but its own; "
-                    "leave --shuffled-images out"
-                )
-            first = position % len(others)
-            turned = others[first:] + others[:first]
-            chat = replace(chat, images=tuple(turned[k % len(turned)] for k in range(len(chat.images))))
-            num_mixed += 1
-        shuffled.append(replace(sample, prompt=chat))
-    return Shuffled(shuffled, num_mixed)
+        givers |= _exchange(members, own, ids)
+    lonely = [position for members in kinds.values() for position in members if position not in givers]
+    pool = {content: picture for s in samples for content, picture in _pair(s.prompt)} if lonely else {}
+    others = [(content, pool[content]) for content in sorted(pool, key=_scramble)]
+    prompts = {position: _show(samples[position].prompt, samples[giver].prompt) for position, giver in givers.items()}
+    for position in lonely:
+        chat = samples[position].prompt
+        mixed = _mix(others, own[position], len(chat.images), position)
+        if not mixed:
+            raise InputError(
+                f"{name}: expected another picture for sample {samples[position].id}, got none but its own; "
+                "leave --shuffled-images out"
+            )
+        prompts[position] = replace(chat, images=mixed)
+    return Shuffled(
+        [
+            replace(sample, prompt=prompts[position]) if position in prompts else sample
+            for position, sample in enumerate(samples)
+        ],
+        len(lonely),
+    )
+
+
+def _show(chat: Conversation, other: Conversation) -> Conversation:
+    return replace(chat, images=other.images, video=other.video)
+
+
+def _mix(pool: Sequence[tuple[str, Picture]], own: Sequence[str], count: int, first: int) -> tuple[Picture, ...]:
+    """So many pictures out of all, not among its own, beginning anywhere; none where there are none."""
+    turned = (pool[(first + step) % len(pool)] for step in range(len(pool)))
+    found = list(islice((picture for content, picture in turned if content not in own), count))
+    return tuple(found[step % len(found)] for step in range(count)) if found else ()
 
 
 def _exchange(members: Sequence[int], own: Sequence[tuple[str, ...]], ids: Sequence[str]) -> dict[int, int]:
@@ -128,18 +142,26 @@ def _exchange(members: Sequence[int], own: Sequence[tuple[str, ...]], ids: Seque
     # Blocks stand one behind the other, and none is longer than the step: it leads out of every block, and back into
     # none that has at most half of the line.
     step = max(map(len, ordered))
+    frequent = {
+        content for content, count in Counter(c for p in line for c in set(own[p])).items() if count == len(line)
+    }
     others: dict[tuple[str, ...], list[int]] = {}
     givers = {}
     for place, position in enumerate(line):
-        mine = own[position]
-        giver = line[(place + step) % len(line)]
-        if set(mine) & set(own[giver]):
-            if mine not in others:
-                others[mine] = [other for other in line if not set(mine) & set(own[other])]
-            if not others[mine]:
-                continue
-            giver = others[mine][place % len(others[mine])]
-        givers[position] = giver
+        mine = set(own[position])
+        if mine & frequent:
+            continue
+        # Lists of pictures may overlap without being the same: some steps more lead to one that does not.
+        steps = range(1, _TRIES if len(line) >= 2 * step else 2)
+        tried = (line[(place + number * step) % len(line)] for number in steps)
+        giver = next((other for other in tried if mine.isdisjoint(own[other])), None)
+        if giver is None:
+            if own[position] not in others:
+                others[own[position]] = [other for other in line if mine.isdisjoint(own[other])]
+            found = others[own[position]]
+            giver = found[place % len(found)] if found else None
+        if giver is not None:
+            givers[position] = giver
     return givers
 
 
