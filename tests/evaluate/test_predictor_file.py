@@ -184,7 +184,7 @@ def test_real_command_with_files_of_the_users(adapter: Path, tmp_path: Path) -> 
     root = write_questions(tmp_path)
     (root / "benchmark.py").write_text(BENCHMARK)
     words = ["mine", "--benchmark", root / "benchmark.py", "--root", root, "--output", root / "out"]
-    done = run(f"{adapter}:red", *words, "--devices", 2, "--num-workers", 2, "--batch-size", 2)
+    done = run(f"{adapter}:red", *words, "--devices", 2, "--num-workers", 1, "--batch-size", 2)
     assert done.returncode == 0, done.stderr
     folder = root / "out" / "blip_red" / "mine"
     assert set(read_texts(folder).values()) == {"red 1"}
