@@ -1,16 +1,16 @@
 #!/usr/bin/env sh
 # GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]; sh evaluate.sh --help lists the flags
-set -eu
-unset CDPATH
+set -eu && unset CDPATH
 root=$(cd "$(dirname "$0")" && pwd)
 case $#:${1:-} in
-    1:-* | *:score | *:compare) ;; # one flag alone, such as --list, or a command that needs no model
+    1:-* | *:score | *:compare | *:check) ;; # one flag alone, such as --list, or a command that needs no model
     0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
     *)
+        case $1 in *.py:*) file=${1%%.py:*}.py ;; *) file=$1 ;; esac
         checkpoint=$1 names=$2
-        shift 2
-        if [ -d "$checkpoint" ]; then checkpoint=$(cd "$checkpoint" && pwd); fi
-        set -- "$checkpoint" "$names" --devices "${GPUS:-auto}" "$@"
+        if [ -d "$1" ]; then checkpoint=$(cd "$1" && pwd)
+        elif [ -f "$file" ]; then checkpoint=$(cd "$(dirname "$file")" && pwd)/${file##*/}${1#"$file"}; fi
+        shift 2 && set -- "$checkpoint" "$names" --devices "${GPUS:-auto}" "$@"
         ;;
 esac
 python=$root/.venv/bin/python

@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score` and `python -m evaluate compare` are commands of their own and need no model.
+`python -m evaluate score`, `compare` and `check` are commands of their own and need no model.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import compare, score_command
+from evaluate import check_command, compare, score_command
+from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
-from evaluate.predictor import describe
+from evaluate.predictor import PredictorInfo, describe
+from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
 from evaluate.records import claim_folder
-from evaluate.run import Run, predict, score, withhold_pictures
+from evaluate.run import Run, predict, score
+from evaluate.sample import Sample
 from internvl.errors import InputError
 
 
@@ -27,13 +30,15 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>` and `compare <run> <run>` need no model; ask them for --help.",
+        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>` and `check <benchmark>` need no model; "
+        "ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "model",
         nargs="?",
-        help="checkpoint folder, hub:owner/name[@revision], or adapter:argument (hf:folder, openai:model, fake:yes)",
+        help="checkpoint folder, hub:owner/name[@revision], adapter:argument (hf:folder, openai:model, fake:yes), or "
+        "path/to/adapter.py[:argument], a file of yours",
     )
     parser.add_argument("benchmarks", nargs="?", help="names or groups, separated by commas, or all")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
@@ -52,6 +57,14 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--num-beams", type=int, metavar="N", help="beams instead of the benchmark's own setting")
     parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
+    parser.add_argument(
+        "--shuffled-images",
+        action="store_true",
+        help="show every question the pictures of another one: a baseline under its own name",
+    )
+    parser.add_argument(
+        "--skip-missing", action="store_true", help="run the benchmarks whose data is there, and name the others"
+    )
     parser.add_argument(
         "--root", type=Path, default=Path(), metavar="DIR", help="folder that data/ and playground/ lie in"
     )
@@ -74,6 +87,8 @@ def main(arguments: list[str]) -> int:
         return score_command.main(arguments[1:])
     if arguments[:1] == ["compare"]:
         return compare.main(arguments[1:])
+    if arguments[:1] == ["check"]:
+        return check_command.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -83,7 +98,10 @@ def main(arguments: list[str]) -> int:
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
         with ExitStack() as claims:
-            run_all(options, prepare(options, claims))
+            runs, skipped = prepare(options, claims)
+            run_all(options, runs)
+            if _is_first():
+                print("".join(f"{line}\n" for line in skipped), end="", flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -107,48 +125,72 @@ def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) 
             print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
 
 
-def prepare(options: argparse.Namespace, claims: ExitStack) -> list[tuple[Run, list[str]]]:
-    """Every check that needs no model: names, data, model files, and whether stored results belong to this run.
+def prepare(options: argparse.Namespace, claims: ExitStack) -> tuple[list[tuple[Run, list[str]]], list[str]]:
+    """Every check that needs no model: names, data, model files, room, and whether stored results belong to this run.
 
     Args:
         options: of the command.
         claims: gets the folders of the runs, so that no other run writes there until it is closed.
+
+    Returns:
+        The runs, and a line for each benchmark that is left out.
     """
-    benchmarks: list[Benchmark] = find(options.benchmarks, options.benchmark)
     check_numbers(options)
+    loaded = load_all(
+        find(options.benchmarks, options.benchmark),
+        options.root,
+        allow_size=options.allow_size,
+        skip_missing=options.skip_missing,
+    )
     info = describe(options.model)
-    runs = []
-    for benchmark in benchmarks:
-        if options.allow_size:
-            benchmark = replace(benchmark, size=None)
-        samples = benchmark.load(options.root)
-        generation = benchmark.generation
-        if options.num_beams:
-            generation = replace(generation, num_beams=options.num_beams)
-        clusters = [sample.cluster for sample in samples]
-        if options.blind:
-            samples = withhold_pictures(samples)
-        name = benchmark.name + ("-blind" if options.blind else "")
-        run = Run(
-            benchmark,
-            options.model,
-            info,
-            samples,
-            generation,
-            options.output / info.name / name,
-            options.blind,
-            options.root,
-            tuple(options.benchmark),
-        )
-        runs.append((run, clusters))
-    if not options.score_only and _is_first():
-        for run, _ in runs:
-            claims.enter_context(claim_folder(run.folder))
+    mistakes = Mistakes()
+    runs: list[tuple[Run, list[str]]] = []
+    notes = note_keys(benchmark for benchmark, _ in loaded.pairs)
+    for benchmark, samples in loaded.pairs:
+        with mistakes.gather():
+            run, note = make_run(options, benchmark, info, samples)
+            runs.append((run, [sample.cluster for sample in samples]))
+            notes += filter(None, [note])
+    mistakes.settle()
+    if not options.score_only:
+        require_room(options.output, sum(estimate_bytes(run.samples, run.generation) for run, _ in runs))
+    if _is_first():
+        for line in [*loaded.describe_skipped(), *notes]:
+            print(line, file=sys.stderr, flush=True)
+        if not options.score_only:
+            for run, _ in runs:
+                claims.enter_context(claim_folder(run.folder))
     for run, _ in runs:
         # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts
         # run this again; only the first may delete.
-        run.open(options.fresh and "LOCAL_RANK" not in os.environ)
-    return runs
+        with mistakes.gather():
+            run.open(options.fresh and "LOCAL_RANK" not in os.environ)
+    mistakes.settle()
+    return runs, loaded.describe_skipped()
+
+
+def make_run(
+    options: argparse.Namespace, benchmark: Benchmark, info: PredictorInfo, samples: list[Sample]
+) -> tuple[Run, str]:
+    """The run of one benchmark, and what has to be said about its samples."""
+    generation = benchmark.generation
+    if options.num_beams:
+        generation = replace(generation, num_beams=options.num_beams)
+    baseline: Baseline = "blind" if options.blind else "shuffled" if options.shuffled_images else ""
+    asked = apply_baseline(baseline, samples, benchmark.name)
+    run = Run(
+        benchmark,
+        options.model,
+        info,
+        asked.samples,
+        generation,
+        options.output / info.name / name_baseline(benchmark.name, baseline),
+        baseline,
+        options.root,
+        tuple(options.benchmark),
+    )
+    note = f"note: {run.name}: {asked.num_mixed} samples have no other with as many pictures; theirs are of several"
+    return run, note if asked.num_mixed else ""
 
 
 def _is_first() -> bool:
@@ -169,6 +211,8 @@ def check_numbers(options: argparse.Namespace) -> None:
             raise InputError(f"{name}: expected a number above zero, got {value}; correct it")
     if options.num_workers < 0:
         raise InputError(f"--num-workers: expected zero or more, got {options.num_workers}; correct it")
+    if options.blind and options.shuffled_images:
+        raise InputError("--blind: expected no --shuffled-images beside it, got both; leave one of them out")
     if options.score_only and (options.fresh or options.predict_only):
         other = "--fresh" if options.fresh else "--predict-only"
         raise InputError(f"--score-only: expected no {other} beside it, got both; leave one of them out")

@@ -8,16 +8,29 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import sys
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
-from evaluate.sample import Generation, Prediction, Sample
+from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
+from evaluate.user_file import import_file
 from internvl.errors import InputError, MissingError
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What a number is known to agree with.
+
+    Attributes:
+        official: the code whose outputs were stored.
+        families: of stored outputs in `tests/golden/`, which tests compare with.
+    """
+
+    official: str
+    families: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,9 @@ class Benchmark(ABC):
         generation: the published generation settings.
         groups: names that run several benchmarks together.
         preparation: the commands that get the data, run from the root folder; never run by themselves.
+        parity: what proves that prompts and rule are those of the protocol; None where they are our own.
+        judged: a model behind a server scores the answers; it needs a key in OPENAI_API_KEY.
+        packages: that reading the data or scoring imports, beside those of the project.
     """
 
     name: str
@@ -39,6 +55,9 @@ class Benchmark(ABC):
     generation: Generation = field(default_factory=Generation)
     groups: tuple[str, ...] = ()
     preparation: tuple[str, ...] = ()
+    parity: Parity | None = None
+    judged: bool = False
+    packages: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -68,33 +87,62 @@ class Benchmark(ABC):
             MissingError: a data file or picture is not there.
             InputError: the data is not what was published.
         """
-        for name in self.files:
-            if not (root / name).is_file():
-                raise MissingError(
-                    f"{self.name}: expected the file {root / name}, which does not exist; "
-                    f"docs/data/{self.name}.md says how to get it"
-                )
-        samples = list(self.samples(root))
-        if not samples:
-            raise InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
-        seen: set[str] = set()
-        for sample in samples:
-            if sample.id in seen:
-                raise InputError(f"{self.name}: expected unique ids, got {sample.id!r} twice; get the data again")
-            seen.add(sample.id)
-        if self.size is not None and len(samples) != self.size:
-            raise InputError(
-                f"{self.name}: expected {self.size} samples, got {len(samples)}; get the data again, or name the "
-                "difference with --allow-size"
-            )
-        for sample in (samples[0], samples[-1]):
-            for picture in sample.prompt.images:
-                if isinstance(picture, Path) and not picture.is_file():
-                    raise MissingError(
-                        f"{self.name}: expected the picture {picture} of sample {sample.id}, which does not exist; "
-                        f"docs/data/{self.name}.md says how to get it"
-                    )
+        samples, errors = self.examine(root)
+        if errors:
+            raise errors[0]
         return samples
+
+    def examine(self, root: Path) -> tuple[list[Sample], list[InputError]]:
+        """As many samples as can be read, and all that `load` would complain about."""
+        samples, errors = self.read(root)
+        errors += [
+            MissingError(
+                f"{self.name}: expected the picture {picture} of sample {sample.id}, which does not exist; "
+                f"docs/data/{self.name}.md says how to get it"
+            )
+            for sample in samples[:: max(1, len(samples) - 1)]
+            for picture in list_missing(sample)
+        ]
+        return samples, errors
+
+    def read(self, root: Path) -> tuple[list[Sample], list[InputError]]:
+        """As many samples as can be read, and all that is wrong with them or with the files they are in."""
+        errors: list[InputError] = [
+            MissingError(f"{self.name}: expected the package {name}, which is not installed; install it")
+            for name in self.packages
+            if importlib.util.find_spec(name) is None
+        ]
+        errors += [
+            MissingError(
+                f"{self.name}: expected the file {root / name}, which does not exist; "
+                f"docs/data/{self.name}.md says how to get it"
+            )
+            for name in self.files
+            if not (root / name).is_file()
+        ]
+        if errors:
+            return [], errors
+        try:
+            samples = list(self.samples(root))
+        except InputError as error:
+            return [], [error]
+        if not samples:
+            errors.append(
+                InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
+            )
+        counts = Counter(sample.id for sample in samples)
+        errors += [
+            InputError(f"{self.name}: expected unique ids, got {name!r} twice; get the data again")
+            for name in [name for name, count in counts.items() if count > 1][:1]
+        ]
+        if samples and self.size not in (None, len(samples)):
+            errors.append(
+                InputError(
+                    f"{self.name}: expected {self.size} samples, got {len(samples)}; get the data again, or name the "
+                    "difference with --allow-size"
+                )
+            )
+        return samples, errors
 
 
 def list_benchmarks(extra: Sequence[Path] = ()) -> dict[str, Benchmark]:
@@ -102,7 +150,7 @@ def list_benchmarks(extra: Sequence[Path] = ()) -> dict[str, Benchmark]:
     folder = Path(__file__).parent / "benchmarks"
     modules = [importlib.import_module(f"evaluate.benchmarks.{file.stem}") for file in sorted(folder.glob("[a-z]*.py"))]
     found: dict[str, Benchmark] = {}
-    for module in [*modules, *(_load_file(path) for path in extra)]:
+    for module in [*modules, *(import_file(path, "--benchmark", "BENCHMARKS") for path in extra)]:
         for benchmark in module.BENCHMARKS:
             if benchmark.name in found:
                 raise InputError(
@@ -134,16 +182,3 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
     if not chosen:
         raise InputError("benchmark: expected at least one name, got none; see sh evaluate.sh --list")
     return list(chosen.values())
-
-
-def _load_file(path: Path) -> ModuleType:
-    # A name of its own: `json.py` must not replace the module that is called so.
-    spec = importlib.util.spec_from_file_location(f"benchmark_file_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise MissingError(f"--benchmark: expected a Python file, got {path}, which is none; check the path")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    if not hasattr(module, "BENCHMARKS"):
-        raise InputError(f"--benchmark: expected a list BENCHMARKS in {path}, got none; see CONTRIBUTING.md")
-    return module

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluate.baselines import strip_baseline
 from evaluate.headline import bound_gain, bound_headline
 from evaluate.interval import Bounds
 from evaluate.jsonl import read_rows
@@ -164,7 +165,7 @@ def compare(first: Side, second: Side, root: Path | None = None) -> Comparison:
     pairs = [(first.records[name], second.records[name]) for name in names]
     files = [Path(file) for file in first.start.get("files", ())]
     benchmark = first.start.get("benchmark") or first.report["benchmark"].removesuffix("-partial")
-    scorer = find_one(benchmark.removesuffix("-blind"), files).scorer()
+    scorer = find_one(strip_baseline(benchmark), files).scorer()
     if scorer is None or scorer.name != first.report["settings"]["scorer"]:
         raise InputError(f"{first.folder}: expected a run that the rule of today scored, got another; score both again")
     targets: list[Any] = [None] * len(names)

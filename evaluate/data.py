@@ -84,7 +84,8 @@ def make_batches(
     # A window is put into order as a whole, so the next one has to be under way while this one is answered.
     ahead = min(window, _PICTURES_AHEAD // max(1, pictures))
     loader = DataLoader(
-        PromptDataset(groups, predictor.processor),
+        # Targets stay here: other processes may not know their classes.
+        PromptDataset([[Sample(s.id, s.prompt) for s in group] for group in groups], predictor.processor),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=max(2, ahead // workers) if workers else None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, list_benchmarks
+from evaluate.benchmark import Benchmark, Parity, list_benchmarks
+from evaluate.inventory import describe_needs
 
 
 def render_pages() -> dict[str, str]:
@@ -18,36 +19,54 @@ def render_pages() -> dict[str, str]:
 def _render_table(benchmarks: list[Benchmark]) -> str:
     rows = [
         f"| [`{b.name}`](data/{b.name}.md) | {b.metric} | {f'{b.size:,}' if b.size else 'as made'} | {b.protocol} | "
-        f"{b.generation.max_new_tokens} | {', '.join(b.groups)} |"
+        f"{_render_parity(b.parity)} | {b.generation.max_new_tokens} | {', '.join(b.groups)} | "
+        f"{'needs a key' if b.judged else ''} |"
         for b in benchmarks
     ]
     head = [
         "# Benchmarks",
         "",
         "`sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...]`; a group runs all of its members.",
+        "`sh evaluate.sh check all` says whose data is there.",
         "",
-        "| benchmark | headline metric | samples | protocol | new tokens | groups |",
-        "|---|---|---|---|---|---|",
+        "Parity names the code that prompts and rule agree with, and the families of its stored outputs in",
+        "`tests/golden/`. Own: there is no other code.",
+        "",
+        "| benchmark | headline metric | samples | protocol | parity | new tokens | groups | judge |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *rows]) + "\n"
 
 
+def _render_parity(parity: Parity | None) -> str:
+    if parity is None:
+        return "own"
+    return f"{parity.official}: {', '.join(f'`{family}`' for family in parity.families)}"
+
+
 def _render_data(benchmark: Benchmark) -> str:
+    needs = describe_needs(benchmark)
+    size = "as many samples as were made" if needs.size is None else f"{needs.size:,} samples"
     lines = [
-        f"# Data for {benchmark.name}",
+        f"# Data for {needs.name}",
         "",
-        (sys.modules[type(benchmark).__module__].__doc__ or "").splitlines()[0],
+        needs.about,
         "",
         "## Files",
         "",
-        *[f"- `{name}`" for name in benchmark.files],
+        *[f"- `{name}`" for name in needs.files],
+        "",
+        f"These are {size}. `sh evaluate.sh check {needs.name}` says what is there;",
+        "with `--pictures all` it looks for every picture.",
+        *(["", f"A judge scores the answers: export its key as `{needs.key}`."] if needs.key else []),
+        *(["", f"Packages: {', '.join(f'`{name}`' for name in needs.packages)}."] if needs.packages else []),
         "",
         "## Commands",
         "",
         "Nothing is downloaded for you. From the folder of this repository:",
         "",
         "```sh",
-        *benchmark.preparation,
+        *needs.commands,
         "```",
     ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What a predictor is, and how one is found: a checkpoint, or `adapter:argument` for a file in `predictors/`."""
+"""What a predictor is, and how one is found: a checkpoint, `adapter:argument`, or a file of the user's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from evaluate.predictor_file import describe_file, load_file, split_file
 from evaluate.sample import Generation
+from evaluate.user_file import import_file
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 from internvl.hub import split_name
@@ -68,34 +70,43 @@ class PredictorInfo:
 
 def describe(spec: str) -> PredictorInfo:
     """Check a predictor's files without loading it."""
-    adapter, argument = _find(spec)
-    info: PredictorInfo = adapter.describe(argument)
+    found = _find(spec)
+    if isinstance(found[0], Path):
+        return describe_file(found[0], found[1])
+    info: PredictorInfo = found[0].describe(found[1])
     return info
 
 
 def load_predictor(spec: str, *devices: Any) -> Predictor:
     """Load a predictor onto a device, or spread it over several, which only adapters with `weigh` are asked for."""
-    adapter, argument = _find(spec)
-    predictor: Predictor = adapter.load(argument, *devices)
+    found = _find(spec)
+    if isinstance(found[0], Path):
+        return load_file(found[0], found[1], *devices)
+    predictor: Predictor = found[0].load(found[1], *devices)
     return predictor
 
 
 def find_scale(spec: str) -> Callable[[], int] | None:
     """What tells the bytes of a model's weights; None for an adapter without `weigh`, whose models cannot be spread."""
     adapter, argument = _find(spec)
-    return partial(adapter.weigh, argument) if hasattr(adapter, "weigh") else None
+    module = import_file(adapter, "model") if isinstance(adapter, Path) else adapter
+    return partial(module.weigh, argument) if hasattr(module, "weigh") else None
 
 
-def _find(spec: str) -> tuple[ModuleType, str]:
+def _find(spec: str) -> tuple[ModuleType | Path, str]:
+    """The adapter, or the file of one, and its argument."""
     folder = Path(__file__).parent / "predictors"
     known = sorted(file.stem for file in folder.glob("[a-z]*.py"))
     name, colon, argument = spec.partition(":")
+    named = split_file(spec)
+    if named is not None and not Path(spec).is_dir() and not split_name(spec) and (not colon or name not in known):
+        return named
     if not colon or Path(spec).exists() or split_name(spec):
         name, argument = "internvl", spec
     if name not in known:
         close = difflib.get_close_matches(name, known, n=2) or known
         raise InputError(
-            f"model: expected a checkpoint folder, hub:owner/name or adapter:argument, got {spec!r}; adapters are "
-            f"{', '.join(close)}"
+            "model: expected a checkpoint folder, hub:owner/name, adapter:argument or path/to/adapter.py, got "
+            f"{spec!r}; adapters are {', '.join(close)}"
         )
     return importlib.import_module(f"evaluate.predictors.{name}"), argument

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts
 from evaluate.report import Report
-from evaluate.sample import Generation, Prediction, Sample, list_pictures
+from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
 from internvl.conversation import Picture
 from internvl.errors import InputError
 
@@ -32,10 +33,10 @@ class Run:
         benchmark: what is asked.
         spec: the predictor as it was named.
         info: the predictor's name and fingerprint.
-        samples: all samples, pictures withheld in a blind run.
+        samples: all samples, as a baseline asks them.
         generation: how answers are generated.
         folder: where everything about this run lies.
-        blind: pictures are withheld.
+        baseline: which one, if it is one.
         root: folder that the data lies in.
         files: benchmark files of the user's.
         recorded: parts of the fingerprint that the folder tells and the command that scores cannot.
@@ -47,22 +48,25 @@ class Run:
     samples: Sequence[Sample]
     generation: Generation
     folder: Path
-    blind: bool
+    baseline: Baseline = ""
     root: Path = Path()
     files: tuple[Path, ...] = ()
     recorded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The benchmark's name; a blind run has its own, so that its number is not mistaken."""
-        return self.benchmark.name + ("-blind" if self.blind else "")
+        """The benchmark's name; a baseline has its own."""
+        return name_baseline(self.benchmark.name, self.baseline)
 
     def fingerprint(self) -> dict[str, str]:
         """What must not change between two starts of the same run, each part by name."""
         prompts = hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
-            prompts.update(json.dumps([sample.id, turns, list_pictures(sample.prompt)], ensure_ascii=False).encode())
+            pictures = [identify(picture) for picture in sample.prompt.images]
+            if sample.prompt.video is not None:
+                pictures.append(identify_video(sample.prompt.video))
+            prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
         known = {
             "prompts": prompts.hexdigest()[:16],
             "model": self.info.fingerprint,
@@ -75,7 +79,7 @@ class Run:
         """What scoring again needs to know beside the fingerprint."""
         return {
             "benchmark": self.benchmark.name,
-            "blind": self.blind,
+            "baseline": self.baseline,
             "any_size": self.benchmark.size is None,
             "files": [str(path) for path in self.files],
             "root": str(self.root),
@@ -111,11 +115,6 @@ class Run:
         """Samples that have no stored prediction yet."""
         done = read_parts(self.folder)
         return [sample for sample in self.samples if sample.id not in done]
-
-
-def withhold_pictures(samples: Sequence[Sample]) -> list[Sample]:
-    """The same questions without pictures."""
-    return [Sample(s.id, s.prompt.without_pictures(), s.target, s.info) for s in samples]
 
 
 def predict(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from internvl.conversation import Conversation, Picture
+from internvl.conversation import Conversation, Picture, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Sample:
     @property
     def cluster(self) -> str:
         """Samples of one cluster share their pictures and are not independent."""
-        return "|".join(list_pictures(self.prompt)) or self.id
+        if self.prompt.video is not None:
+            return str(self.prompt.video.path)
+        return "|".join(identify(picture) for picture in self.prompt.images) or self.id
 
 
 def identify(picture: Picture) -> str:
@@ -40,11 +42,16 @@ def identify(picture: Picture) -> str:
     return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
 
 
-def list_pictures(prompt: Conversation) -> list[str]:
-    """What a prompt shows, for fingerprints and clusters."""
-    video = prompt.video
-    names = [identify(picture) for picture in prompt.images]
-    return names if video is None else [*names, f"{video.path} {list(video.clip) if video.clip else 'whole'}"]
+def identify_video(video: Video) -> str:
+    """A video for fingerprints: its path, and the seconds of it that count."""
+    return " ".join(map(str, (video.path, *(video.clip or ()))))
+
+
+def list_missing(sample: Sample) -> list[Path]:
+    """Files of pictures and videos that are not there; a video may be a folder of frames."""
+    missing = [picture for picture in sample.prompt.images if isinstance(picture, Path) and not picture.is_file()]
+    video = sample.prompt.video
+    return missing if video is None or video.path.exists() else [*missing, video.path]
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,6 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
         samples=samples,
         generation=benchmark.generation,
         folder=options.output / name / benchmark.name,
-        blind=False,
         root=root,
         files=tuple(options.benchmark_file),
         recorded={"generation": "unknown"},

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from evaluate.baselines import apply_baseline, read_baseline
 from evaluate.benchmark import Benchmark, find
 from evaluate.predictor import PredictorInfo
-from evaluate.run import Run, withhold_pictures
+from evaluate.run import Run
 from evaluate.sample import Sample
 from internvl.errors import InputError, MissingError
 
@@ -44,15 +45,15 @@ def read_run(
     clusters = [sample.cluster for sample in samples]
     if root is not None and root != asked:
         samples = [_move(sample, root, asked) for sample in samples]
-    blind = bool(start.get("blind", folder.name.endswith("-blind")))
+    baseline = read_baseline(start, folder.resolve().name)
     run = Run(
         benchmark=chosen,
         spec=str(start.get("spec", "")),
         info=PredictorInfo(start.get("name", folder.resolve().parent.name), str(stored.get("model", ""))),
-        samples=withhold_pictures(samples) if blind else samples,
+        samples=apply_baseline(baseline, samples, chosen.name).samples,
         generation=chosen.generation,
         folder=folder,
-        blind=blind,
+        baseline=baseline,
         root=asked,
         files=tuple(used),
         recorded={part: stored[part] for part in ("model", "generation") if part in stored},
@@ -89,4 +90,7 @@ def _move(sample: Sample, here: Path, there: Path) -> Sample:
         there / picture.relative_to(here) if isinstance(picture, Path) and picture.is_relative_to(here) else picture
         for picture in sample.prompt.images
     )
-    return replace(sample, prompt=replace(sample.prompt, images=images))
+    video = sample.prompt.video
+    if video is not None and video.path.is_relative_to(here):
+        video = replace(video, path=there / video.path.relative_to(here))
+    return replace(sample, prompt=replace(sample.prompt, images=images, video=video))

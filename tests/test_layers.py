@@ -33,7 +33,8 @@ LIGHT = [
         f"evaluate/{name}.py"
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
-            *("stored", "score_command", "compare", "run", "report"),
+            *("stored", "score_command", "compare", "run", "report", "baselines", "check_command", "inventory"),
+            *("preflight", "predictor_file", "user_file"),
         )
     }
     or path.as_posix()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark
+from evaluate.benchmark import Benchmark, Parity
 from evaluate.jsonl import read_json, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -101,6 +101,7 @@ BENCHMARKS = [
         size=5000,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy")),
         preparation=(
             "mkdir -p data/textvqa && cd data/textvqa",
             "wget https://dl.fbaipublicfiles.com/textvqa/images/train_val_images.zip && unzip train_val_images.zip",

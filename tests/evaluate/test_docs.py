@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from evaluate import docs
 from evaluate.benchmark import list_benchmarks
 from evaluate.docs import render_pages
+from tests.golden_families import find_family
 
 DOCS = Path(__file__).parents[2] / "docs"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def test_generated_pages_are_fresh() -> None:
@@ -19,3 +25,27 @@ def test_every_benchmark_says_how_to_get_its_data() -> None:
     for benchmark in list_benchmarks().values():
         assert benchmark.preparation, benchmark.name
         assert all(f"`{file}`" in render_pages()[f"data/{benchmark.name}.md"] for file in benchmark.files)
+
+
+def test_parity_names_stored_outputs_that_are_there() -> None:
+    for benchmark in list_benchmarks().values():
+        for family in benchmark.parity.families if benchmark.parity else ():
+            assert find_family(GOLDEN, family), f"{benchmark.name}: no outputs of {family}"
+
+
+def test_page_and_table_tell_keys_packages_and_parity(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = list_benchmarks()
+    judged = replace(known["quickstart"], name="chat", size=1234, judged=True, packages=("pyarrow",))
+    monkeypatch.setattr(docs, "list_benchmarks", lambda: known | {"chat": judged})
+    pages = render_pages()
+    rows = [line.split(" | ") for line in pages["benchmarks.md"].splitlines() if line.startswith("| [")]
+    assert [(row[2], row[4], row[7].strip(" |")) for row in rows] == [
+        ("as made", "own", ""),
+        ("5,000", "InternVL v1.2.2 `evaluate_vqa.py`: `prompts`, `vqa_accuracy`", ""),
+        ("1,234", "own", "needs a key"),
+    ]
+    page = pages["data/chat.md"]
+    assert "These are 1,234 samples. `sh evaluate.sh check chat`" in page
+    assert "export its key as `OPENAI_API_KEY`" in page
+    assert "Packages: `pyarrow`." in page
+    assert "key" not in pages["data/quickstart.md"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import list_benchmarks
+from evaluate.jsonl import read_rows
 from evaluate.records import claim_folder
 from evaluate.report import read_report
 from tests.evaluate.questions import FOLDER, read_texts, run, write_questions
@@ -121,6 +124,7 @@ def test_command_without_a_benchmark_is_refused() -> None:
         (["--gpus-per-model", "0"], "--gpus-per-model: expected a number above zero, got 0; correct it"),
         (["--num-beams", "0"], "--num-beams: expected a number above zero, got 0; correct it"),
         (["--num-workers", "-1"], "--num-workers: expected zero or more, got -1; correct it"),
+        (["--blind", "--shuffled-images"], "--blind: expected no --shuffled-images beside it, got both; leave one of"),
         (["--score-only", "--fresh"], "--score-only: expected no --fresh beside it, got both; leave one of them out"),
         (
             ["--score-only", "--predict-only"],
@@ -257,6 +261,63 @@ def test_blind_run_lies_beside_the_seen_one_under_its_own_name(root: Path, capsy
     for record in map(json.loads, records):
         assert record["images"] == []
         assert "<image>" not in record["prompt"]
+
+
+def test_shuffled_run_lies_beside_the_seen_one_and_is_scored_and_compared_again(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([], ["--shuffled-images"]):
+        assert call(root, "fake:no", "quickstart", *words) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("quickstart-shuffled: accuracy 50.00 [50.00, 50.00]  (12 samples")
+    seen, shuffled = (root / "out" / "fake_no" / name for name in ("quickstart", "quickstart-shuffled"))
+    before, after = ([row for _, row in read_rows(folder / "samples.jsonl")] for folder in (seen, shuffled))
+    assert [row["prompt"] for row in after] == [row["prompt"] for row in before]
+    assert sorted(row["images"] for row in after) == sorted(row["images"] for row in before)
+    assert all(mine["images"] != yours["images"] for mine, yours in zip(before, after, strict=True))
+    written = (shuffled / "report.json").read_bytes()
+    (shuffled / "report.json").unlink()
+    # The samples are made again from the data, which may lie elsewhere now.
+    (root / "moved").mkdir()
+    (root / "playground").rename(root / "moved" / "playground")
+    assert main(["score", str(shuffled), "--root", str(root / "moved")]) == 0
+    assert (shuffled / "report.json").read_bytes() == written
+    assert main(["compare", str(seen), str(shuffled)]) == 2
+    assert "expected runs of the same benchmark, protocol and prompts" in capsys.readouterr().err
+    assert main(["compare", str(seen), str(shuffled), "--anyway"]) == 0
+
+
+def test_benchmarks_without_data_are_told_together_or_skipped(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(root, "fake:no", "all") == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == "error: expected no mistake, got 2; nothing was run; --skip-missing runs what is there:"
+    assert [line.split(": ")[0] for line in errors[1:]] == ["  vqa-textvqa-val"] * 2
+    assert not (root / "out").exists()
+    assert call(root, "fake:no", "all", "--skip-missing") == 0
+    output, errors = capsys.readouterr()
+    skipped = f"skipped: vqa-textvqa-val: expected the file {root}/data/textvqa/textvqa_val_llava.jsonl, which does not"
+    assert errors.startswith(skipped)
+    assert output.splitlines()[-1].startswith(skipped)
+    assert output.splitlines()[-2].startswith("quickstart: accuracy 50.00")
+
+
+def test_other_runs_in_several_folders_are_told_together(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "own.py").write_text(
+        "from evaluate.benchmarks.quickstart import Quickstart\n\nBENCHMARKS = [Quickstart('mine')]\n"
+    )
+    words = ["quickstart,mine", "--benchmark", str(root / "own.py")]
+    assert call(root, "fake:no", *words) == 0
+    assert call(root, "fake:no", *words, "--num-beams", "3") == 2
+    assert capsys.readouterr().err.count("expected the generation of the run that lies there, got others") == 2
+
+
+def test_full_disk_stops_the_command_before_anything_is_written(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**6))
+    assert call(root, "fake:no", "quickstart") == 2
+    assert "error: --output: expected 100 MB of room for answers" in capsys.readouterr().err
+    assert not (root / "out").exists()
 
 
 def test_other_size_than_published_needs_a_flag(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,8 @@ def test_adapter_and_argument_are_split_at_the_first_colon() -> None:
 @pytest.mark.parametrize("spec", ["fke:yes", "nothing:at all"])
 def test_unknown_adapter_lists_the_known_ones(spec: str) -> None:
     message = (
-        rf"model: expected a checkpoint folder, hub:owner/name or adapter:argument, got '{spec}'; adapters are .*fake"
+        rf"model: expected a checkpoint folder, hub:owner/name, adapter:argument or path/to/adapter\.py, got '{spec}'; "
+        "adapters are .*fake"
     )
     for find in (describe, lambda spec: load_predictor(spec, "cpu")):
         with pytest.raises(InputError, match=message):

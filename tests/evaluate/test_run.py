@@ -10,19 +10,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evaluate.baselines import withhold_pictures
 from evaluate.benchmark import Benchmark
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
 from evaluate.report import Report
-from evaluate.run import Run, score, withhold_pictures
+from evaluate.run import Run, score
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import MeanScorer, Scorer
 from evaluate.scorers.exact_match import exact_match
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
-from internvl.conversation import Conversation
+from internvl.conversation import Conversation, Turn, Video
 from internvl.errors import InputError
 
 QUESTION = Conversation.ask("What is it?", Path("a.png"))
+FILM = Conversation((Turn("user", "<video>\nWhat is it?"),), video=Video(Path("a.mp4"), (1.0, 2.0)))
 SAMPLES = (
     Sample("1", QUESTION, "cat", {"kind": "animal"}),
     Sample("2", Conversation.ask("And this?", b"a picture in a table"), "dog"),
@@ -63,7 +65,6 @@ def run(tmp_path: Path) -> Run:
         samples=SAMPLES,
         generation=Generation(),
         folder=tmp_path / "fake_cat" / "shelf",
-        blind=False,
     )
 
 
@@ -85,6 +86,7 @@ CHANGES: dict[str, tuple[Callable[[Run], Run], str]] = {
     "question": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What?", Path("a.png")))), "prompts"),
     "picture file": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", Path("b")))), "prompts"),
     "picture bytes": (with_first(replace(SAMPLES[0], prompt=Conversation.ask("What is it?", b"b"))), "prompts"),
+    "clip of a video": (with_first(replace(SAMPLES[0], prompt=FILM)), "prompts"),
     "sample id": (with_first(replace(SAMPLES[0], id="one")), "prompts"),
     "order": (lambda run: replace(run, samples=run.samples[::-1]), "prompts"),
     "fewer samples": (lambda run: replace(run, samples=run.samples[:2]), "prompts"),
@@ -255,7 +257,7 @@ def test_benchmark_without_a_rule_writes_its_submission_and_no_number(run: Run) 
 
 
 def test_blind_run_has_a_name_of_its_own_and_keeps_ids_targets_and_words(run: Run) -> None:
-    blind = replace(run, blind=True, samples=withhold_pictures(run.samples))
+    blind = replace(run, baseline="blind", samples=withhold_pictures(run.samples))
     assert (run.name, blind.name) == ("shelf", "shelf-blind")
     assert [(s.id, s.target, s.info) for s in blind.samples] == [(s.id, s.target, s.info) for s in SAMPLES]
     assert [s.prompt.turns[-1].text for s in blind.samples] == ["What is it?", "And this?", "Why?"]

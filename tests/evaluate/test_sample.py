@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evaluate.sample import Generation, Sample
+from evaluate.sample import Generation, Sample, identify_video, list_missing
 from internvl.conversation import Conversation, Turn, Video
 
 
@@ -32,11 +32,23 @@ def test_pictures_in_memory_are_one_cluster_where_they_hold_the_same() -> None:
     assert max(map(len, names)) == 64
 
 
-def test_clips_of_a_video_are_told_apart() -> None:
-    def ask(clip: tuple[float, float] | None) -> str:
-        return Sample("1", Conversation((Turn("user", "<video>\nWhy?"),), video=Video(Path("a.mp4"), clip))).cluster
+def test_video_is_told_by_its_path_and_seconds_and_is_one_cluster() -> None:
+    chats = [Conversation((Turn("user", "<video>?"),), video=Video(Path("v.mp4"), clip)) for clip in (None, (1, 2.5))]
+    assert [identify_video(chat.video) for chat in chats if chat.video] == ["v.mp4", "v.mp4 1 2.5"]
+    assert {Sample(str(n), chat).cluster for n, chat in enumerate(chats)} == {"v.mp4"}
 
-    assert ask(None) == ask(None) != ask((0, 1)) != ask((1, 2))
+
+def test_missing_pictures_and_videos_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "frames").mkdir()
+    here, gone = tmp_path / "a.png", tmp_path / "b.png"
+    assert list_missing(Sample("1", Conversation.ask("?", here, gone, tmp_path / "frames", b"bytes"))) == [
+        gone,
+        tmp_path / "frames",
+    ]
+    for name, missing in (("frames", []), ("none.mp4", [tmp_path / "none.mp4"])):
+        chat = Conversation((Turn("user", "<video>?"),), video=Video(tmp_path / name))
+        assert list_missing(Sample("1", chat)) == missing
 
 
 def test_sample_cannot_be_changed() -> None:

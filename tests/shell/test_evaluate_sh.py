@@ -82,6 +82,15 @@ def test_checkpoint_folder_is_found_from_the_callers_folder(checkout: Checkout) 
     assert checkout.arguments("my model", "mme")[0] == str(checkout.caller / "my model")
 
 
+@pytest.mark.parametrize("rest", ["", ":", ":a.py:b c"])
+def test_adapter_file_is_found_from_the_callers_folder(checkout: Checkout, rest: str) -> None:
+    (checkout.caller / "my model" / "my adapter.py").touch()
+    assert checkout.arguments(f"my model/my adapter.py{rest}", "mme")[0] == (
+        f"{checkout.caller}/my model/my adapter.py{rest}"
+    )
+    assert checkout.arguments(f"other.py{rest}", "mme")[0] == f"other.py{rest}"
+
+
 def test_checkpoint_folder_is_not_searched_along_cdpath(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "other" / "my model").mkdir(parents=True)
     found = checkout.arguments("my model", "mme", CDPATH=str(tmp_path / "other"))
@@ -137,3 +146,4 @@ def test_failed_set_up_ends_with_its_exit_code(checkout: Checkout) -> None:
 def test_commands_without_a_model_get_their_words_as_they_are(checkout: Checkout) -> None:
     assert checkout.arguments("compare", "one", "two", GPUS="8") == ["compare", "one", "two"]
     assert checkout.arguments("score", "--help") == ["score", "--help"]
+    assert checkout.arguments("check", "all", GPUS="8") == ["check", "all"]
