@@ -4,7 +4,7 @@ set -eu
 unset CDPATH
 root=$(cd "$(dirname "$0")" && pwd)
 case $#:${1:-} in
-    1:-* | *:score | *:compare) ;; # one flag alone, such as --list, or a command that needs no model
+    1:-* | *:score | *:compare | *:report) ;; # one flag alone, such as --list, or a command that needs no model
     0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
     *)
         checkpoint=$1 names=$2

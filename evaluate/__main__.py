@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score` and `python -m evaluate compare` are commands of their own and need no model.
+`python -m evaluate score`, `compare` and `report` are commands of their own and need no model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import compare, score_command
+from evaluate import compare, report_command, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import describe
@@ -27,7 +27,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>` and `compare <run> <run>` need no model; ask them for --help.",
+        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>` and `report results/<model>` need no "
+        "model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -68,6 +69,8 @@ def main(arguments: list[str]) -> int:
         return score_command.main(arguments[1:])
     if arguments[:1] == ["compare"]:
         return compare.main(arguments[1:])
+    if arguments[:1] == ["report"]:
+        return report_command.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -93,6 +96,8 @@ def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) 
         for run, clusters in runs:
             report = score(run, clusters)
             print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+        for folder in dict.fromkeys(run.folder.parent for run, _ in runs):
+            report_command.publish(folder)
 
 
 def prepare(options: argparse.Namespace, claims: ExitStack) -> list[tuple[Run, list[str]]]:

@@ -31,6 +31,7 @@ class Benchmark(ABC):
         generation: the published generation settings.
         groups: names that run several benchmarks together.
         preparation: the commands that get the data, run from the root folder; never run by themselves.
+        title, split: what stands above its column in a results table; without a title, the name.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Benchmark(ABC):
     generation: Generation = field(default_factory=Generation)
     groups: tuple[str, ...] = ()
     preparation: tuple[str, ...] = ()
+    title: str = ""
+    split: str = ""
 
     @property
     @abstractmethod
