@@ -98,7 +98,7 @@ def read_summary(folder: Path) -> Summary:
     """
     found = sorted(path for path in folder.glob("[!.]*") if _is_run(path)) if folder.is_dir() else []
     if not found:
-        remedy = "that is one run, name the folder around it" if _is_run(folder) else "check the path"
+        remedy = "that is one run, name the folder around it" if _is_run(folder) else "name results/<model>"
         raise MissingError(f"{folder}: expected run folders with report.json or run.json, got none; {remedy}")
     known: dict[tuple[str, ...], dict[str, Benchmark]] = {}
     entries = [_read_entry(path, known) for path in found]
@@ -131,7 +131,9 @@ def find_differences(entries: Sequence[Entry]) -> list[str]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "run.json").is_file() or (folder / "report.json").is_file()
+    # The report over all runs is called report.json, too; report.md lies beside that one alone.
+    has_report = (folder / "report.json").is_file() and not (folder / "report.md").is_file()
+    return (folder / "run.json").is_file() or has_report
 
 
 def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]) -> Entry:

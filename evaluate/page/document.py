@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from evaluate.markdown import describe_generation, describe_state, finite, list_cells, render_compact
 from evaluate.page.album import Album
@@ -82,7 +83,10 @@ def name_entry(entry: Entry) -> str:
 
 def _render_row(entry: Entry, gallery: Gallery | None) -> str:
     name, metric, value, interval, samples, errors, unparsed, protocol, prompts = map(escape, list_cells(entry))
-    title = f'<th scope="row"><b>{escape(name_entry(entry))}</b><small>{name}</small></th>'
+    label = escape(name_entry(entry))
+    if gallery and gallery.samples:
+        label = f'<a href="#{escape(urlencode({"benchmark": entry.name}))}">{label}</a>'
+    title = f'<th scope="row">{label}{f"<small>{name}</small>" if entry.title != entry.name else ""}</th>'
     if entry.state != "scored":
         word = f"unreadable: {entry.problem}" if entry.state == "unreadable" else describe_state(entry)
         return f'<tr class="{entry.state}">{title}<td class="state" colspan="8">{escape(word)}</td></tr>'

@@ -115,9 +115,9 @@
     const link = make("a", "", ...marked(sample.id));
     link.href = "#" + new URLSearchParams({ benchmark: run.name, search: sample.id });
     const top = make("p", "top", make("span", `verdict ${sample.verdict}`, sample.verdict));
-    if (sample.score !== null) top.append(make("span", "", `score ${Number(sample.score.toFixed(4))}`));
+    if (sample.score !== null && sample.score !== 0 && sample.score !== 1) top.append(make("span", "", `score ${Number(sample.score.toFixed(4))}`));
     top.append(make("span", "", run.label), link);
-    const answer = sample.answer ? textNode(sample.answer, "answer") : make("span", "none", "none");
+    const answer = sample.answer ? textNode(sample.answer, sample.answer.length < 120 ? "answer" : "") : make("span", "none", "none");
     const pairs = [["Prompt", textNode(sample.prompt)], ["Answer", answer], ["Target", valueNode(sample.target)]];
     if (sample.error !== null) pairs.push(["Error", textNode(sample.error)]);
     const more = Object.entries(sample.more).filter(([, value]) => !isEmpty(value));
@@ -187,7 +187,7 @@
     const input = make("input");
     [input.type, input.name, input.value] = ["radio", "verdict", verdict];
     input.addEventListener("change", () => change("verdict", verdict));
-    find("verdicts").append(make("label", "", input, verdict || "all", make("span")));
+    find("verdicts").append(make("label", "", input, ...(verdict ? [make("i", verdict)] : []), verdict || "all", make("span")));
   }
   find("run").addEventListener("change", (event) => change("benchmark", event.target.value));
   find("search").addEventListener("input", (event) => change("search", event.target.value));
@@ -199,9 +199,13 @@
       first.focus({ preventScroll: true });
     }
   });
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address keeps the view
+    find("samples").focus();
+  });
   window.addEventListener("hashchange", () => {
-    // The link over the page's beginning names a place, not a view.
-    if (location.hash !== "#samples") readHash();
+    readHash();
+    find("samples").scrollIntoView();
   });
   if (samples.length) {
     find("filters").hidden = false;
