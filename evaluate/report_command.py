@@ -84,7 +84,7 @@ def publish(folder: Path) -> None:
     try:
         paths = write_report(folder)
         print(f"report: {paths[-1]}", file=sys.stderr, flush=True)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"note: no report: {error}", file=sys.stderr)
 
 

@@ -142,8 +142,9 @@ def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]
         name = name.removesuffix(ending)
     start: dict[str, Any] = {}
     try:
-        if (folder / "run.json").is_file():
-            start = _read_object(folder / "run.json")
+        beginning = folder.with_name(folder.name.removesuffix("-partial")) / "run.json"
+        if beginning.is_file():
+            start = _read_object(beginning)
         asked = start.get("start") or {}
         name = str(asked.get("benchmark", name))
         files = tuple(str(path) for path in asked.get("files", ()))
