@@ -34,6 +34,7 @@ LIGHT = [
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
             *("stored", "score_command", "compare", "run", "report"),
+            *("report_command", "summary", "markdown", "page/album", "page/document", "page/gallery"),
         )
     }
     or path.as_posix()
