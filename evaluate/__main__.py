@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare` and `check` are commands of their own and need no model.
+`python -m evaluate score`, `compare`, `check` and `report` are commands of their own and need no model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import check_command, compare, score_command
+from evaluate import check_command, compare, report_command, score_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
@@ -24,14 +24,21 @@ from evaluate.run import Run, predict, score
 from evaluate.sample import Sample
 from internvl.errors import InputError
 
+COMMANDS = {
+    "score": score_command.main,
+    "compare": compare.main,
+    "check": check_command.main,
+    "report": report_command.main,
+}
+
 
 def build_parser() -> Parser:
     """The command line."""
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>` and `check <benchmark>` need no model; "
-        "ask them for --help.",
+        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>` and "
+        "`report results/<model>` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -83,12 +90,8 @@ def build_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
-    if arguments[:1] == ["score"]:
-        return score_command.main(arguments[1:])
-    if arguments[:1] == ["compare"]:
-        return compare.main(arguments[1:])
-    if arguments[:1] == ["check"]:
-        return check_command.main(arguments[1:])
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -123,6 +126,8 @@ def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) 
         for run, clusters in runs:
             report = score(run, clusters)
             print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+        for folder in dict.fromkeys(run.folder.parent for run, _ in runs):
+            report_command.publish(folder)
 
 
 def prepare(options: argparse.Namespace, claims: ExitStack) -> tuple[list[tuple[Run, list[str]]], list[str]]:

@@ -81,6 +81,7 @@ class Run:
             "benchmark": self.benchmark.name,
             "baseline": self.baseline,
             "any_size": self.benchmark.size is None,
+            "num_samples": len(self.samples),
             "files": [str(path) for path in self.files],
             "root": str(self.root),
             "spec": self.spec,

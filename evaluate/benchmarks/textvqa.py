@@ -98,6 +98,8 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
 BENCHMARKS = [
     TextVQA(
         "vqa-textvqa-val",
+        title="TextVQA",
+        split="val",
         size=5000,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),

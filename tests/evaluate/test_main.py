@@ -227,10 +227,10 @@ def test_predicting_and_scoring_can_be_two_commands(root: Path, capsys: pytest.C
     assert done.returncode == 0, done.stderr
     line, loaded = done.stdout.splitlines()
     assert line.startswith("quickstart: accuracy 50.00 [50.00, 50.00]")
-    assert loaded == "numpy"
+    assert loaded == "PIL numpy"  # for the number, and for the pictures of the report's page
     report = (folder / "report.json").read_bytes()
     done = run("fake:no", "quickstart", "--root", root, "--output", root / "out", code=WATCH)
-    assert done.stdout.splitlines() == ["quickstart: all 12 samples are done", line, "numpy"]
+    assert done.stdout.splitlines() == ["quickstart: all 12 samples are done", line, "PIL numpy"]
     assert (folder / "report.json").read_bytes() == report
 
 
