@@ -34,7 +34,7 @@ from train.order import RunOrder
 from train.packing import PackBudget
 from train.plan import Plan
 from train.planner import Packing, Padding, make_fingerprint, plan_run
-from train.progress import Progress
+from internvl.progress import Progress
 
 _SMALL_FILE = 1 << 20  # bytes, under which other processes take longer to start than to help
 
