@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,8 +16,11 @@ from evaluate import compare, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import describe
-from evaluate.records import claim_folder
-from evaluate.run import Run, predict, score, withhold_pictures
+from evaluate.processes import DiedError, Place, check_devices, end_with_first, find_place, is_orphan
+from evaluate.records import PartCounter, claim_folder
+from evaluate.run import Run, gather, score, withhold_pictures
+from evaluate.stop import Stopped, obey_signals
+from evaluate.work import predict
 from internvl.errors import InputError
 
 
@@ -70,40 +72,71 @@ def main(arguments: list[str]) -> int:
         return compare.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
+    runs: list[tuple[Run, list[str]]] = []
+    place = find_place()
     try:
         if options.list:
             print_list(options.benchmark)
             return 0
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
-        with ExitStack() as claims:
-            run_all(options, prepare(options, claims))
+        with obey_signals(), ExitStack() as claims:
+            end_with_first(place)
+            runs += prepare(options, place, claims)
+            run_all(options, place, runs)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except DiedError as error:
+        if place.rank < 2:
+            print(f"error: {error}{tell_stored(runs)}", file=sys.stderr)
+        return error.code
+    except Stopped as stop:
+        if place.is_first:
+            print(f"stopped by {stop.name}{tell_stored(runs)}", file=sys.stderr)
+        elif place.rank == 1 and is_orphan(place):
+            print(f"error: process 0 of {place.count} has died{tell_stored(runs)}", file=sys.stderr)
+        return 128 + stop.number
     return 0
 
 
-def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) -> None:
+def run_all(options: argparse.Namespace, place: Place, runs: Sequence[tuple[Run, list[str]]]) -> None:
     """Predict everything, then score everything: a slow judge must not keep devices waiting."""
     if not options.score_only:
-        for run, _ in runs:
-            predict(run, devices=options.devices, batch_size=options.batch_size, num_workers=options.num_workers)
-    if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        for run, clusters in runs:
+        predict(
+            [run for run, _ in runs],
+            place,
+            devices=options.devices,
+            batch_size=options.batch_size,
+            num_workers=options.num_workers,
+        )
+    if not place.is_first:
+        return
+    for run, clusters in runs:
+        if options.predict_only:
+            gather(run)
+        else:
             report = score(run, clusters)
             print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
 
 
-def prepare(options: argparse.Namespace, claims: ExitStack) -> list[tuple[Run, list[str]]]:
+def tell_stored(runs: Sequence[tuple[Run, list[str]]]) -> str:
+    """How much is done of what a command could not finish."""
+    counts = [f"{PartCounter(run.folder).answers:,} of {len(run.samples):,} answers to {run.name}" for run, _ in runs]
+    return f"; {', '.join(counts)} are stored; the same command goes on" if counts else "; nothing was begun"
+
+
+def prepare(options: argparse.Namespace, place: Place, claims: ExitStack) -> list[tuple[Run, list[str]]]:
     """Every check that needs no model: names, data, model files, and whether stored results belong to this run.
 
     Args:
         options: of the command.
+        place: of this process; only the first one opens folders.
         claims: gets the folders of the runs, so that no other run writes there until it is closed.
     """
     benchmarks: list[Benchmark] = find(options.benchmarks, options.benchmark)
     check_numbers(options)
+    check_devices(place, options.devices)
     info = describe(options.model)
     runs = []
     for benchmark in benchmarks:
@@ -129,19 +162,14 @@ def prepare(options: argparse.Namespace, claims: ExitStack) -> list[tuple[Run, l
             tuple(options.benchmark),
         )
         runs.append((run, clusters))
-    if not options.score_only and _is_first():
+    if place.is_first:
+        if not options.score_only:
+            for run, _ in runs:
+                claims.enter_context(claim_folder(run.folder))
+        # Only now: a mistake in one benchmark must not delete the results of another.
         for run, _ in runs:
-            claims.enter_context(claim_folder(run.folder))
-    for run, _ in runs:
-        # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts
-        # run this again; only the first may delete.
-        run.open(options.fresh and "LOCAL_RANK" not in os.environ)
+            run.open(options.fresh)
     return runs
-
-
-def _is_first() -> bool:
-    """Whether this is the first process of the run, whatever started it."""
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
 
 
 def check_numbers(options: argparse.Namespace) -> None:

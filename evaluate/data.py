@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
-from internvl.workers import START_METHOD, end_with_parent
+from internvl.workers import START_METHOD, end_with_parent, shield_workers
 
 Item = tuple[str, Any, str | None]
 """Sample id, prepared prompt, error."""
@@ -60,6 +60,8 @@ class BenchmarkDataModule(L.LightningDataModule):
         module: Any = self.trainer.lightning_module
         share = self.todo[self.trainer.global_rank :: self.trainer.world_size]
         workers = self.num_workers if len(share) > self.batch_size else 0
+        if workers:
+            shield_workers()
         return DataLoader(
             PromptDataset(share, module.predictor.processor),
             batch_size=self.batch_size,
