@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,10 @@ from evaluate import compare, score_command
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import describe
-from evaluate.processes import DiedError, Place, check_devices, end_with_first, find_place, is_orphan
-from evaluate.records import PartCounter, claim_folder
+from evaluate.processes import Place, check_devices, end_with_first, find_place, is_orphan
+from evaluate.records import claim_folder
 from evaluate.run import Run, gather, score, withhold_pictures
-from evaluate.stop import Stopped, obey_signals
+from evaluate.stop import Stop
 from evaluate.work import predict
 from internvl.errors import InputError
 
@@ -72,58 +71,38 @@ def main(arguments: list[str]) -> int:
         return compare.main(arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
-    runs: list[tuple[Run, list[str]]] = []
-    place = find_place()
     try:
         if options.list:
             print_list(options.benchmark)
             return 0
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
-        with obey_signals(), ExitStack() as claims:
-            end_with_first(place)
-            runs += prepare(options, place, claims)
-            run_all(options, place, runs)
+        run_all(options, Stop(find_place()))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except DiedError as error:
-        if place.rank < 2:
-            print(f"error: {error}{tell_stored(runs)}", file=sys.stderr)
-        return error.code
-    except Stopped as stop:
-        if place.is_first:
-            print(f"stopped by {stop.name}{tell_stored(runs)}", file=sys.stderr)
-        elif place.rank == 1 and is_orphan(place):
-            print(f"error: process 0 of {place.count} has died{tell_stored(runs)}", file=sys.stderr)
-        return 128 + stop.number
     return 0
 
 
-def run_all(options: argparse.Namespace, place: Place, runs: Sequence[tuple[Run, list[str]]]) -> None:
+def run_all(options: argparse.Namespace, stop: Stop) -> None:
     """Predict everything, then score everything: a slow judge must not keep devices waiting."""
-    if not options.score_only:
-        predict(
-            [run for run, _ in runs],
-            place,
-            devices=options.devices,
-            batch_size=options.batch_size,
-            num_workers=options.num_workers,
-        )
-    if not place.is_first:
-        return
-    for run, clusters in runs:
-        if options.predict_only:
-            gather(run)
-        else:
-            report = score(run, clusters)
-            print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
-
-
-def tell_stored(runs: Sequence[tuple[Run, list[str]]]) -> str:
-    """How much is done of what a command could not finish."""
-    counts = [f"{PartCounter(run.folder).answers:,} of {len(run.samples):,} answers to {run.name}" for run, _ in runs]
-    return f"; {', '.join(counts)} are stored; the same command goes on" if counts else "; nothing was begun"
+    with stop.obey_signals(), ExitStack() as claims:
+        end_with_first(stop.place)
+        if is_orphan(stop.place):
+            stop.end_orphan()
+        prepared = prepare(options, stop.place, claims)
+        runs = stop.runs = [run for run, _ in prepared]
+        if not options.score_only:
+            numbers = {"batch_size": options.batch_size, "num_workers": options.num_workers}
+            predict(runs, stop, devices=options.devices, **numbers)
+        if not stop.place.is_first:
+            return
+        for run, clusters in prepared:
+            if options.predict_only:
+                gather(run)
+            else:
+                report = score(run, clusters)
+                print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
 
 
 def prepare(options: argparse.Namespace, place: Place, claims: ExitStack) -> list[tuple[Run, list[str]]]:

@@ -71,7 +71,7 @@ def predict_with_lightning(
         num_workers: processes that prepare prompts.
         progress: shown by the first process.
     """
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Slurm may be there without being wanted.
     warnings.filterwarnings("ignore", ".*`srun` command is available on your system.*")
     on_gpu = torch.cuda.is_available()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +18,7 @@ from internvl.errors import InputError
 
 _LAUNCH = "EVALUATE_LAUNCH"
 _RANKS = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 _TERMINATION_SECONDS = 10
 
 
@@ -45,18 +46,6 @@ class Place:
         return self.rank == 0
 
 
-class DiedError(Exception):
-    """A process of the command has ended before its time.
-
-    Attributes:
-        code: what the command shall end with.
-    """
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def find_place(environment: Mapping[str, str] = os.environ) -> Place:
     """What whoever started this process says about it; a single one may start others itself."""
     if _LAUNCH in environment:
@@ -74,17 +63,9 @@ def find_place(environment: Mapping[str, str] = os.environ) -> Place:
 
 
 def end_with_first(place: Place) -> None:
-    """Let a process that the first one has started get SIGTERM when that one is gone.
-
-    Raises:
-        DiedError: it is gone already.
-    """
-    if place.is_first or place.starter != "self":
-        return
-    if sys.platform == "linux":
+    """Let a process that the first one has started get SIGTERM when that one is gone; it may be gone already."""
+    if not place.is_first and place.starter == "self" and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if is_orphan(place):
-        raise DiedError(f"process 0 of {place.count} has ended")
 
 
 def is_orphan(place: Place) -> bool:
@@ -104,10 +85,11 @@ class Children:
 
     Args:
         place: of the first process, with the count that there shall be.
+        lose: is told how one of them has ended before its time, and the exit code for that.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.died: DiedError | None = None
+    def __init__(self, place: Place, lose: Callable[[str, int], object]) -> None:
+        self._lose = lose
         self._count = place.count
         self._ends = threading.Event()
         threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // place.count)))
@@ -125,12 +107,13 @@ class Children:
     def _look(self) -> None:
         while not self._ends.wait(0.2):
             for rank, process in self._processes.items():
-                if process.poll():
-                    code = process.returncode
+                code = process.poll()
+                if code and not self._ends.is_set():
+                    if code in _STOPPED:
+                        # So is this one, most likely, and it will say so.
+                        time.sleep(1)
                     # A mistake that the process has explained is one of the command.
-                    self.died = DiedError(describe_end(rank, self._count, code), 2 if code == 2 else 1)
-                    # The answer in the making may take minutes; the scheduler should know now.
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+                    self._lose(f"error: {describe_end(rank, self._count, code)}", 2 if code == 2 else 1)
                     return
 
     def are_done(self) -> bool:
@@ -140,7 +123,6 @@ class Children:
     def end(self) -> None:
         """End those that are still there; nobody waits for long."""
         self._ends.set()
-        self._watch.join()
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluate.processes import Children, DiedError, Place, agree_on_launch, is_orphan
+from evaluate.processes import Children, Place, agree_on_launch
 from evaluate.run import Run
 from evaluate.sample import Sample
-from evaluate.stop import Stopped
+from evaluate.stop import Stop
 from internvl.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 3600
 
 
-def predict(runs: Sequence[Run], place: Place, *, devices: str, batch_size: int, num_workers: int) -> None:
+def predict(runs: Sequence[Run], stop: Stop, *, devices: str, batch_size: int, num_workers: int) -> None:
     """Answer what is left of all runs, on all devices; where nothing is left, nothing heavy is loaded.
 
     No process waits for another before the end, and none fails because another is slow.
 
-    Raises:
-        DiedError: a process has ended before its time.
+    Args:
+        runs: all of them.
+        stop: ends this process, and those that it starts.
+        devices: a number, or auto.
+        batch_size: prompts per forward.
+        num_workers: processes that prepare prompts, per device.
     """
-    place = replace(place, launch=agree_on_launch(place))
+    place = replace(stop.place, launch=agree_on_launch(stop.place))
     if not place.is_first:
         for run in runs:
             answer(run, wait_for_todo(run, place), place, batch_size, num_workers)
@@ -42,16 +46,13 @@ def predict(runs: Sequence[Run], place: Place, *, devices: str, batch_size: int,
     if place.count > 1:
         for run, todo in zip(runs, todos, strict=True):
             tell_todo(run, todo, place)
-    children = Children(place) if place.starter == "self" and place.count > 1 else None
+    if place.starter == "self" and place.count > 1:
+        stop.children = Children(place, stop.end)
     try:
-        lead(runs, todos, place, children, batch_size, num_workers)
-    except Stopped:
-        if children is not None and children.died is not None:
-            raise children.died from None
-        raise
+        lead(runs, todos, place, stop.children, batch_size, num_workers)
     finally:
-        if children is not None:
-            children.end()
+        if stop.children is not None:
+            stop.children.end()
 
 
 def lead(
@@ -115,7 +116,6 @@ def wait_for_todo(run: Run, place: Place) -> list[Sample]:
 
     Raises:
         InputError: it says nothing.
-        DiedError: it is gone.
     """
     end = time.monotonic() + _PATIENCE_SECONDS
     path = _find_note(run)
@@ -123,8 +123,6 @@ def wait_for_todo(run: Run, place: Place) -> list[Sample]:
         note = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if note.get("launch") == place.launch:
             return [run.samples[number] for number in note["todo"]]
-        if is_orphan(place):
-            raise DiedError(f"process 0 of {place.count} has ended")
         if time.monotonic() > end:
             raise InputError(
                 f"{path}: expected word from process 0 within an hour, got none; see why it has ended, and whether all "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from multiprocessing import forkserver, resource_tracker
 from threading import Thread
+from types import TracebackType
 
 START_METHOD = "forkserver"
 """A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang."""
@@ -22,6 +24,8 @@ def shield_workers() -> None:
     if not hasattr(signal, "sigtimedwait"):
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    # The tracker tidies up after a killed process, and need not tell.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     try:
         resource_tracker.ensure_running()
         # The tracker's own start unblocks some of them.
@@ -40,10 +44,17 @@ def end_with_parent(_: int = 0) -> None:
     Thread(target=_wait_and_leave, daemon=True).start()
 
 
+def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Of threads that hand out tensors: that nobody takes them any more is no news."""
+    if not issubclass(kind, EOFError | OSError):
+        sys.__excepthook__(kind, error, trace)
+
+
 def _wait_and_leave() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    sys.excepthook = _tell
     if signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         told = None
         while parent.is_alive() and (told is None or told.si_pid != parent.pid):
