@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -45,6 +46,10 @@ class Place:
     @property
     def report(self) -> bytes:
         return (self.folder / "report.json").read_bytes()
+
+    @property
+    def predictions(self) -> bytes:
+        return (self.folder / "predictions.jsonl").read_bytes()
 
     def run(self, *more: object) -> str:
         """What the command prints."""
@@ -95,6 +100,9 @@ def place(straight: Place, tmp_path: Path) -> Place:
 def test_model_answers_every_question_and_the_answers_differ(straight: Place) -> None:
     texts = read_texts(straight.folder)
     assert len(texts) == COUNT
+    rows = [json.loads(line) for line in straight.predictions.splitlines()]
+    assert [row["id"] for row in rows] == [f"{number // 2:03}-{number % 2}" for number in range(COUNT)]
+    assert {row["id"]: row["text"] for row in rows} == texts
     assert len(set(texts.values())) > COUNT / 2, "a mix-up between ranks or batches could go unseen"
 
 
@@ -117,7 +125,7 @@ def test_two_processes_give_the_same_answers_and_the_same_report(straight: Place
     assert output.count("quickstart: accuracy") == 1, "only one process reports"
     shares = [count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)]
     assert shares == [COUNT / 2, COUNT / 2]
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert place.report == straight.report
 
 
@@ -149,7 +157,7 @@ def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) 
     assert f"expected {COUNT} predictions" in refused.stderr
     output = place.run("--batch-size", 1)
     assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert count_lines(place.folder) == COUNT, "no sample was answered twice"
     assert place.report == straight.report
 
@@ -161,9 +169,27 @@ def test_killed_processes_go_on_as_another_number_with_another_batch_size(straig
     assert 1 < done < COUNT, "the kill came too late to be in the middle"
     output = place.run("--batch-size", 3)
     assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert count_lines(place.folder) == COUNT, "no sample was answered twice"
     assert place.report == straight.report
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_ctrl_c_with_worker_processes_says_one_line_and_leaves_nobody(place: Place) -> None:
+    process = start(*place.command, "--allow-size", "--batch-size", 1, "--devices", 2, "--num-workers", 1)
+    end = time.monotonic() + 120
+    while not all(count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "no answer within two minutes"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    *progress, last = errors.splitlines()
+    assert all(" answers, " in line for line in progress), errors
+    stored = count_lines(place.folder)
+    assert last == f"stopped by SIGINT; {stored} of {COUNT} answers to quickstart are stored; the same command goes on"
 
 
 def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
