@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,6 +17,7 @@ from evaluate.records import PartCounter
 from evaluate.run import Run
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE_SECONDS = 0.5
 
 
 class Stop:
@@ -51,6 +53,10 @@ class Stop:
                 signal.signal(number, handler)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        # The signal may come while the last threads of the first process are still there.
+        end = time.monotonic() + (_GRACE_SECONDS if self.place.rank == 1 and number == signal.SIGTERM else 0)
+        while not is_orphan(self.place) and time.monotonic() < end:
+            time.sleep(0.02)
         if is_orphan(self.place):
             self.end_orphan()
         self.end(f"stopped by {signal.Signals(number).name}" if self.place.is_first else "", 128 + number)

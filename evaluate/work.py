@@ -39,44 +39,37 @@ def predict(runs: Sequence[Run], stop: Stop, *, devices: str, batch_size: int, n
             answer(run, wait_for_todo(run, place), place, batch_size, num_workers)
         return
     todos = [run.todo() for run in runs]
-    if place.starter == "self" and any(todos):
+    shown: list[AnswerProgress] = []
+    if any(todos):
         from evaluate.launch import count_devices
+        from evaluate.progress import AnswerProgress
 
-        place = replace(place, count=count_devices(devices))
+        if place.starter == "self":
+            place = replace(place, count=count_devices(devices))
+        # Before anybody answers: what is added is news.
+        shown = [
+            AnswerProgress(run.name, run.info.name, run.folder, len(run.samples), len(todo))
+            for run, todo in zip(runs, todos, strict=True)
+        ]
     if place.count > 1:
         for run, todo in zip(runs, todos, strict=True):
             tell_todo(run, todo, place)
     if place.starter == "self" and place.count > 1:
         stop.children = Children(place, stop.end)
     try:
-        lead(runs, todos, place, stop.children, batch_size, num_workers)
+        for number, (run, todo) in enumerate(zip(runs, todos, strict=True)):
+            if todo:
+                answer(run, todo, place, batch_size, num_workers, shown[number])
+            else:
+                print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
+        wait_for_others(shown, stop.children)
     finally:
         if stop.children is not None:
             stop.children.end()
 
 
-def lead(
-    runs: Sequence[Run],
-    todos: Sequence[list[Sample]],
-    place: Place,
-    children: Children | None,
-    batch_size: int,
-    num_workers: int,
-) -> None:
-    """Answer the share of the first process, and show what all of them do until they have done it."""
-    shown = []
-    for run, todo in zip(runs, todos, strict=True):
-        if not todo:
-            print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
-            continue
-        from evaluate.progress import AnswerProgress
-
-        # Before anything of this run is answered: what others add is news.
-        shown.append(AnswerProgress(run.name, run.info.name, run.folder, len(run.samples), len(todo)))
-    rest = iter(shown)
-    for run, todo in zip(runs, todos, strict=True):
-        if todo:
-            answer(run, todo, place, batch_size, num_workers, next(rest))
+def wait_for_others(shown: Sequence[AnswerProgress], children: Children | None) -> None:
+    """Show what the other processes do until they have done it, however long that takes."""
     while not (children.are_done() if children is not None else all(one.is_complete() for one in shown)):
         for one in shown:
             one.show()

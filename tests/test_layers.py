@@ -33,7 +33,7 @@ LIGHT = [
         f"evaluate/{name}.py"
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
-            *("stored", "score_command", "compare", "run", "report"),
+            *("stored", "score_command", "compare", "run", "report", "processes", "stop", "work", "records"),
         )
     }
     or path.as_posix()
@@ -46,7 +46,18 @@ LIGHT = [
         f"internvl/{name}.py"
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
-            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "spellings", "normalization"),
+            *(
+                "video",
+                "frames",
+                "gif",
+                "movie",
+                "repetition",
+                "shares",
+                "workers",
+                "spellings",
+                "normalization",
+                "progress",
+            ),
             *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
     }

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from evaluate.__main__ import main
+from evaluate.launch import count_devices
 from evaluate.records import read_parts
 from evaluate.report import read_report
+from internvl.errors import InputError
 from tests.evaluate.questions import FOLDER, count_lines, read_texts, run, start, write_questions
 
 COUNT = 40
@@ -172,6 +175,16 @@ def test_killed_processes_go_on_as_another_number_with_another_batch_size(straig
     assert place.predictions == straight.predictions
     assert count_lines(place.folder) == COUNT, "no sample was answered twice"
     assert place.report == straight.report
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [count_devices(devices) for devices in ("auto", "3")] == [1, 3]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [count_devices(devices) for devices in ("auto", "1")] == [2, 1]
+    with pytest.raises(InputError, match="--devices: expected at most 2, the GPUs that are there, got 3; lower it"):
+        count_devices("3")
 
 
 @pytest.mark.dist
