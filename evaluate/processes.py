@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from internvl.errors import InputError
@@ -141,7 +142,8 @@ def agree_on_launch(place: Place) -> str:
     from torch import distributed
 
     names: list[str | None] = [f"torchrun-{os.getpid()}-{time.time_ns()}"]
-    distributed.init_process_group("gloo")
+    # The first process may be fetching a checkpoint.
+    distributed.init_process_group("gloo", timeout=timedelta(days=1))
     distributed.broadcast_object_list(names)
     distributed.destroy_process_group()
     return str(names[0])
