@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +17,7 @@ from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
-from evaluate.records import read_parts
+from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
 from internvl.conversation import Picture
@@ -118,20 +117,11 @@ class Run:
         return [sample for sample in self.samples if sample.id not in done]
 
 
-def predict(
-    run: Run, *, devices: int | str, gpus_per_model: int | str = "auto", batch_size: int, num_workers: int
-) -> None:
-    """Answer what is left, on all devices; where nothing is left, nothing heavy is loaded."""
-    if not run.todo():
-        # Every process reads the same files and comes to the same end.
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
-        return
-    from evaluate.launch import predict_with_lightning
-
-    predict_with_lightning(
-        run, devices=devices, gpus_per_model=gpus_per_model, batch_size=batch_size, num_workers=num_workers
-    )
+def gather(run: Run) -> None:
+    """Write the answers of a run that is complete to one file, in the order of the samples."""
+    stored = read_parts(run.folder)
+    if all(sample.id in stored for sample in run.samples):
+        write_predictions(run.folder, [stored[sample.id] for sample in run.samples])
 
 
 def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:
@@ -159,6 +149,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     if not missing:
+        write_predictions(run.folder, predictions)
         run.benchmark.submission(predictions, samples, run.folder)
     scorer = run.benchmark.scorer()
     if scorer is None:

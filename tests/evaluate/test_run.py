@@ -15,7 +15,7 @@ from evaluate.benchmark import Benchmark
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
 from evaluate.report import Report
-from evaluate.run import Run, score
+from evaluate.run import Run, gather, score
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import MeanScorer, Scorer
 from evaluate.scorers.exact_match import exact_match
@@ -225,7 +225,25 @@ def test_scoring_twice_writes_the_same_bytes(run: Run) -> None:
         written.append({path.name: path.read_bytes() for path in run.folder.iterdir()})
     assert written[0] == written[1]
     assert reports[0] == reports[1]
-    assert written[0].keys() == {"part-0.jsonl", "run.json", "report.json", "samples.jsonl", "submission.txt"}
+    assert written[0].keys() == {
+        *("part-0.jsonl", "predictions.jsonl", "run.json", "report.json", "samples.jsonl", "submission.txt")
+    }
+
+
+def test_answers_of_all_parts_become_one_file_in_the_order_of_the_samples(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, ANSWERS[2])
+    gather(run)
+    assert not (run.folder / "predictions.jsonl").exists(), "a part of the answers is no result"
+    writer = PartWriter(run.folder, 1)
+    writer.write([Prediction("stray", "?"), ANSWERS[1], ANSWERS[0]])
+    writer.close()
+    gather(run)
+    written = (run.folder / "predictions.jsonl").read_bytes()
+    assert [Prediction(**json.loads(line)) for line in written.splitlines()] == list(ANSWERS)
+    (run.folder / "predictions.jsonl").unlink()
+    score(run, clusters(run))
+    assert (run.folder / "predictions.jsonl").read_bytes() == written
 
 
 def test_stored_answers_for_other_samples_are_left_out(run: Run) -> None:
