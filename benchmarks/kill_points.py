@@ -37,7 +37,7 @@ if __name__ == "__main__":
     note("start", os.environ.get("RANK", "0"))
     from evaluate import work
     from evaluate.__main__ import main
-    answer = work.answer
+    answer = work.answer_all
     def answer_and_note(*given, **named):
         from evaluate.module import PredictModule
         step = PredictModule.__dict__["predict_step"]
@@ -49,7 +49,7 @@ if __name__ == "__main__":
         PredictModule.predict_step = predict_step
         answer(*given, **named)
         PredictModule.predict_step = step
-    work.answer = answer_and_note
+    work.answer_all = answer_and_note
     sys.exit(main(sys.argv[1:]))
 """
 """The command, which also notes which samples it generates an answer to, and when that is stored."""

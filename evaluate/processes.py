@@ -46,6 +46,11 @@ class Place:
         """Whether this is the one that the others depend on."""
         return self.rank == 0
 
+    @property
+    def may_fetch(self) -> bool:
+        """Whether this one looks on the hub; those that the first one starts take what it has fetched."""
+        return self.is_first or self.starter != "self"
+
 
 def find_place(environment: Mapping[str, str] = os.environ) -> Place:
     """What whoever started this process says about it; a single one may start others itself."""

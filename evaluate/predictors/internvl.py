@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
+from evaluate.processes import find_place
 from evaluate.sample import Generation
 from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
@@ -123,8 +123,7 @@ class InternVLPredictor:
 
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
-    # Processes that Lightning starts run this again: they take what the first one fetched.
-    folder = check_folder(find_folder(argument, refresh="LOCAL_RANK" not in os.environ))
+    folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
     return PredictorInfo(name_results(argument, folder), identify_files([folder / "config.json"], weight_files(folder)))
 
 

@@ -50,6 +50,11 @@ def test_a_process_alone_is_the_first_and_no_two_starts_have_one_name() -> None:
     assert agree_on_launch(first) == first.launch
 
 
+def test_processes_that_the_first_one_starts_leave_the_hub_to_it() -> None:
+    own = TORCHRUN | {"EVALUATE_LAUNCH": "1-1"}
+    assert [find_place(given).may_fetch for given in ({}, STEP, TORCHRUN, own)] == [True, True, True, False]
+
+
 def test_a_number_of_devices_that_was_not_started_is_refused() -> None:
     place = find_place(STEP)
     check_devices(place, "auto")
