@@ -16,10 +16,12 @@ from typing import Any
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.headline import bound_headline
+from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
+from evaluate.user_file import tell_error
 from internvl.conversation import Picture
 from internvl.errors import InputError
 
@@ -94,11 +96,16 @@ class Run:
             InputError: the folder holds another run, with what differs and the remedy.
         """
         if fresh:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _delete(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         path, now = self.folder / "run.json", self.fingerprint()
+        if not path.is_file() and any(self.folder.glob("part-*.jsonl")):
+            raise InputError(
+                f"{self.folder}: expected run.json beside the stored answers, got none, and whose they are is unknown; "
+                "start anew with --fresh or choose another --output"
+            )
         if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = read_object(path, "start anew with --fresh or choose another --output")
             changed = [part for part, value in now.items() if stored.get(part) != value]
             if changed:
                 raise InputError(
@@ -115,6 +122,21 @@ class Run:
         """Samples that have no stored prediction yet."""
         done = read_parts(self.folder)
         return [sample for sample in self.samples if sample.id not in done]
+
+
+def _delete(folder: Path) -> None:
+    """Delete a run folder; what stays there would pass for what is new.
+
+    Raises:
+        InputError: something of it stays.
+    """
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder that --fresh can delete, got {error}; delete it, or choose another --output"
+        ) from None
 
 
 def gather(run: Run) -> None:
@@ -155,7 +177,15 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     if scorer is None:
         return None
     texts, targets = [p.text for p in predictions], [s.target for s in samples]
-    scores = scorer(texts, targets)
+    try:
+        scores = scorer(texts, targets)
+    except InputError:
+        raise
+    except Exception as error:  # a benchmark of the user's, or data of another kind: the answers are stored
+        raise InputError(
+            f"{run.name}: expected a rule that judges every answer, got {tell_error(error)}; correct the rule or the "
+            "targets, and the same command scores again"
+        ) from error
     errors = tuple(p.id for p in predictions if p.error is not None)
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
@@ -196,7 +226,8 @@ def _write_samples(
             **sample.info,
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
-    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # An answer may hold half of a pair of code units, which no file can.
+    (folder / "samples.jsonl").write_bytes(("\n".join(lines) + "\n").encode("utf-8", "replace"))
 
 
 def _describe(picture: Picture) -> str:
