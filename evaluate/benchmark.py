@@ -161,10 +161,11 @@ def _find_problem(sample: Any) -> str:
     """Why a sample cannot be asked or stored; empty where it can."""
     if not isinstance(sample, Sample):
         return type(sample).__name__
-    if not isinstance(sample.id, str):
-        return f"the id {sample.id!r}"
+    name: Any = sample.id
+    if not isinstance(name, str):
+        return f"the id {name!r}"
     try:
-        "".join([sample.id, *(turn.text for turn in sample.prompt.turns)]).encode()
+        "".join([name, *(turn.text for turn in sample.prompt.turns)]).encode()
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!a}, which is half of a character,"
     return ""

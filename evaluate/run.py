@@ -227,7 +227,9 @@ def _write_samples(
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
     # An answer may hold half of a pair of code units, which no file can.
-    (folder / "samples.jsonl").write_bytes(("\n".join(lines) + "\n").encode("utf-8", "replace"))
+    partial = folder / ".samples.jsonl.partial"
+    partial.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "replace"))
+    partial.replace(folder / "samples.jsonl")
 
 
 def _describe(picture: Picture) -> str:
