@@ -14,6 +14,7 @@ from pathlib import Path
 from evaluate import check_command, compare, report_command, score_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
+from evaluate.border import guard
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
@@ -130,16 +131,20 @@ def run_all(options: argparse.Namespace, stop: Stop) -> None:
             )
         if not stop.place.is_first:
             return
+        mistakes = Mistakes()
         for run, clusters in prepared:
-            if options.predict_only:
-                gather(run)
-            else:
-                report = score(run, clusters)
-                print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+            # One that cannot be scored must not cost the others their numbers.
+            with mistakes.gather():
+                if options.predict_only:
+                    gather(run)
+                else:
+                    report = score(run, clusters)
+                    print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
         if not options.predict_only:
             for folder in dict.fromkeys(run.folder.parent for run in runs):
                 report_command.publish(folder)
         print("".join(f"{line}\n" for line in skipped), end="", flush=True)
+        mistakes.settle("the numbers of the others stand")
 
 
 def prepare(
@@ -246,4 +251,4 @@ def print_list(extra: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(guard(main, sys.argv[1:]))

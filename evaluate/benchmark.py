@@ -8,15 +8,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
-from evaluate.user_file import import_file
+from evaluate.user_file import import_file, tell_error
 from internvl.errors import InputError, MissingError
 
 
@@ -129,6 +131,13 @@ class Benchmark(ABC):
             samples = list(self.samples(root))
         except InputError as error:
             return [], [error]
+        except Exception as error:  # a benchmark of the user's, or a value of another kind in the data
+            told = f"{self.name}: expected samples that can be read, got {tell_error(error)}"
+            return [], [InputError(f"{told}; correct the data, or the file of the benchmark")]
+        for position, sample in enumerate(samples):
+            if problem := _find_problem(sample):
+                told = f"{self.name}: expected samples with an id and a prompt of text, got {problem} at {position}"
+                return [], [InputError(f"{told}; correct the data, or the file of the benchmark")]
         if not samples:
             errors.append(
                 InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
@@ -148,6 +157,20 @@ class Benchmark(ABC):
         return samples, errors
 
 
+def _find_problem(sample: Any) -> str:
+    """Why a sample cannot be asked or stored; empty where it can."""
+    if not isinstance(sample, Sample):
+        return type(sample).__name__
+    name: Any = sample.id
+    if not isinstance(name, str):
+        return f"the id {name!r}"
+    try:
+        "".join([name, *(turn.text for turn in sample.prompt.turns)]).encode()
+    except UnicodeEncodeError as error:
+        return f"{error.object[error.start : error.end]!a}, which is half of a character,"
+    return ""
+
+
 def list_benchmarks(extra: Sequence[Path] = ()) -> dict[str, Benchmark]:
     """All benchmarks by name: the files of `evaluate/benchmarks/`, then files of the user's."""
     folder = Path(__file__).parent / "benchmarks"
@@ -155,6 +178,12 @@ def list_benchmarks(extra: Sequence[Path] = ()) -> dict[str, Benchmark]:
     found: dict[str, Benchmark] = {}
     for module in [*modules, *(import_file(path, "--benchmark", "BENCHMARKS") for path in extra)]:
         for benchmark in module.BENCHMARKS:
+            name = getattr(benchmark, "name", None) if isinstance(benchmark, Benchmark) else None
+            if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
+                raise InputError(
+                    f"benchmark: expected benchmarks named by letters, digits and -_.+ in {module.__file__}, got "
+                    f"{name or benchmark!r}; rename it"
+                )
             if benchmark.name in found:
                 raise InputError(
                     f"benchmark: expected unique names, got {benchmark.name!r} again in {module.__file__}; rename it"

@@ -17,6 +17,7 @@ from evaluate.parser import Parser
 from evaluate.report import read_report
 from evaluate.scorer import MeanScorer, Scorer
 from evaluate.stored import find_one, read_run, read_start
+from evaluate.summary import check_report
 from internvl.errors import InputError, MissingError
 
 _SHOWN = 10
@@ -107,6 +108,7 @@ def read_side(folder: Path) -> Side:
 
     Raises:
         MissingError: no such run, or not scored yet.
+        InputError: a file of it was cut off, or edited.
     """
     for name in ("report.json", "samples.jsonl"):
         if not (folder / name).is_file():
@@ -115,7 +117,9 @@ def read_side(folder: Path) -> Side:
             )
     records = {row["id"]: row for _, row in read_rows(folder / "samples.jsonl", "id", "prediction", "score")}
     start = read_start(folder).get("start", {}) if (folder / "run.json").is_file() else {}
-    return Side(folder, read_report(folder), start, records)
+    report = read_report(folder)
+    check_report(report, folder / "report.json")
+    return Side(folder, report, start, records)
 
 
 def check_sides(first: Side, second: Side, anyway: bool) -> None:

@@ -35,3 +35,18 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: expected JSON, got {error}; get the file again") from None
+
+
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """A JSON file of our own that holds an object.
+
+    Raises:
+        InputError: it was cut off, or edited.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, got {error}; {remedy}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected an object, got {str(content)[:80]}; {remedy}")
+    return content

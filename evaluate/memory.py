@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from evaluate.predictor import StoppedError
@@ -41,7 +41,7 @@ class Halver:
         while len(answers) < len(prompts):
             part = self._take(prompts[len(answers) :])
             try:
-                answers += self.generate(part)
+                answers += _check(self.generate(part), len(part))
                 continue
             except StoppedError as stop:
                 given = stop.answers or [None] * len(part)
@@ -79,6 +79,24 @@ class Halver:
             if count > 1 and count * longest > self.limit:
                 return prompts[: count - 1]
         return prompts
+
+
+def _check(answers: Any, count: int) -> list[Any]:
+    """The answers, one per prompt: with fewer or more, nobody knows which belongs to which.
+
+    Raises:
+        InputError: there are fewer, more, or other things than texts.
+    """
+    found = list(answers) if isinstance(answers, Iterable) and not isinstance(answers, str | bytes) else None
+    if found is None or len(found) != count:
+        got = type(answers).__name__ if found is None else str(len(found))
+        raise InputError(f"model: expected a list of {count} texts from generate, got {got}; correct the adapter")
+    for answer in found:
+        if not isinstance(answer, str | InputError):
+            raise InputError(
+                f"model: expected texts from generate, got {type(answer).__name__} for one; correct the adapter"
+            )
+    return found
 
 
 def is_memory(error: Exception) -> bool:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluate.user_file import import_file
+from evaluate.user_file import import_file, tell_error
 from internvl.errors import InputError
 
 if TYPE_CHECKING:
     from evaluate.predictor import Predictor, PredictorInfo
+    from evaluate.sample import Generation
 
 _WHAT = "model"
 _END = ".py"
@@ -25,6 +28,11 @@ class FilePredictor:
     def __init__(self, file: Path, predictor: Predictor) -> None:
         self.predictor = predictor
         self.processor = FileProcessor(file, predictor.processor)
+
+    def generate(self, batch: Sequence[Any], generation: Generation) -> Sequence[str | InputError]:
+        """What the predictor of the file says."""
+        with _explain_errors("generate"):
+            return self.predictor.generate(batch, generation)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the predictor's own."""
@@ -85,7 +93,9 @@ def describe_file(file: Path, argument: str) -> PredictorInfo:
     """
     from evaluate.predictor import PredictorInfo
 
-    info = import_file(file, _WHAT, "describe", "load").describe(argument)
+    module = import_file(file, _WHAT, "describe", "load")
+    with _explain_errors("describe"):
+        info = module.describe(argument)
     if not isinstance(info, PredictorInfo):
         raise InputError(
             f"{_WHAT}: expected describe in {file} to return a PredictorInfo, got {type(info).__name__}; correct it"
@@ -100,6 +110,27 @@ def describe_file(file: Path, argument: str) -> PredictorInfo:
 
 def load_file(file: Path, argument: str, *devices: Any) -> Predictor:
     """The predictor that the adapter loads."""
-    predictor: Any = FilePredictor(file, import_file(file, _WHAT, "describe", "load").load(argument, *devices))
+    module = import_file(file, _WHAT, "describe", "load")
+    with _explain_errors("load"):
+        predictor: Any = FilePredictor(file, module.load(argument, *devices))
     loaded: Predictor = predictor
     return loaded
+
+
+@contextmanager
+def _explain_errors(function: str) -> Iterator[None]:
+    """Tell errors of the file's code in a line that says where; what the memory is too small for is answered in halves.
+
+    Raises:
+        InputError: in the place of any other error.
+    """
+    from evaluate.memory import is_memory
+
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if is_memory(error):
+            raise
+        raise InputError(f"{_WHAT}: expected {function} to work, got {tell_error(error)}; correct the file") from error

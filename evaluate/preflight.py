@@ -32,17 +32,17 @@ class Mistakes:
         except InputError as error:
             self.errors.append(error)
 
-    def settle(self, remedy: str = "") -> None:
+    def settle(self, rest: str = "nothing was run") -> None:
         """Raise what was kept: a single mistake as it is, several as a list with a line each.
 
         Args:
-            remedy: for all of them.
+            rest: what has become of everything else.
         """
         if len(self.errors) == 1:
             raise self.errors[0]
         if self.errors:
             lines = "".join(f"\n  {error}" for error in self.errors)
-            raise InputError(f"expected no mistake, got {len(self.errors)}; nothing was run{remedy}:{lines}")
+            raise InputError(f"expected no mistake, got {len(self.errors)}; {rest}:{lines}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def load_all(
         else:
             pairs.append((benchmark, samples))
     missing = all(isinstance(error, MissingError) for error in mistakes.errors)
-    mistakes.settle("; --skip-missing runs what is there" if pairs and missing else "")
+    mistakes.settle("nothing was run" + ("; --skip-missing runs what is there" if pairs and missing else ""))
     if not pairs:
         raise InputError(
             f"--skip-missing: expected the data of one benchmark at least, got none of {len(skipped)}; "

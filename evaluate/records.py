@@ -108,7 +108,8 @@ def write_predictions(folder: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def _write_line(prediction: Prediction) -> bytes:
-    return (json.dumps(asdict(prediction), ensure_ascii=False) + "\n").encode()
+    # An answer may hold half of a pair of code units, which no file can.
+    return (json.dumps(asdict(prediction), ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
 def read_parts(folder: Path) -> dict[str, Prediction]:
@@ -135,9 +136,15 @@ def _read_part(path: Path) -> Iterator[tuple[str, Prediction]]:
     del torn  # empty in a whole file
     for number, line in enumerate(lines, 1):
         try:
-            yield f"{path}:{number}", Prediction(**json.loads(line))
+            prediction = Prediction(**json.loads(line))
+            if not isinstance(prediction.id, str) or not isinstance(prediction.text, str):
+                raise TypeError("an id or a text that is no string")
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path}:{number}: expected a prediction, got {error}; start anew with --fresh") from None
+            raise InputError(
+                f"{path}:{number}: expected a prediction, got {error}; delete this line, and the same command answers "
+                "its sample again"
+            ) from None
+        yield f"{path}:{number}", prediction
 
 
 def _cut_torn_line(path: Path) -> None:

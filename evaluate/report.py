@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluate.jsonl import read_object
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -50,7 +52,8 @@ class Report:
         """Write `report.json`, whole or not at all."""
         partial = folder / ".report.json.partial"
         values = asdict(self) | {"score": self.score}
-        partial.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        partial.write_bytes(text.encode("utf-8", "replace"))
         partial.replace(folder / "report.json")
 
     def line(self) -> str:
@@ -64,6 +67,9 @@ class Report:
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """A written report."""
-    content: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return content
+    """A written report.
+
+    Raises:
+        InputError: it was cut off, or edited.
+    """
+    return read_object(folder / "report.json", "score the run again")

@@ -16,11 +16,13 @@ from typing import Any
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.headline import bound_headline
+from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
-from evaluate.scorer import NoAnswer
+from evaluate.scorer import NoAnswer, Scorer, Scores
+from evaluate.user_file import tell_error
 from internvl.conversation import Picture
 from internvl.errors import InputError
 
@@ -99,11 +101,16 @@ class Run:
             InputError: the folder holds another run, with what differs and the remedy.
         """
         if fresh:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _delete(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         path, now = self.folder / "run.json", self.fingerprint()
+        if not path.is_file() and any(self.folder.glob("part-*.jsonl")):
+            raise InputError(
+                f"{self.folder}: expected run.json beside the stored answers, got none, and whose they are is unknown; "
+                "start anew with --fresh or choose another --output"
+            )
         if path.is_file():
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = read_object(path, "start anew with --fresh or choose another --output")
             changed = list_changed(stored, now)
             if changed:
                 parts = " and ".join(changed)
@@ -156,6 +163,21 @@ def list_changed(stored: Mapping[str, Any], now: Mapping[str, str]) -> list[str]
     return ["targets"] if only_targets else changed
 
 
+def _delete(folder: Path) -> None:
+    """Delete a run folder; what stays there would pass for what is new.
+
+    Raises:
+        InputError: something of it stays.
+    """
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder that --fresh can delete, got {error}; delete it, or choose another --output"
+        ) from None
+
+
 def gather(run: Run) -> None:
     """Write the answers of a run that is complete to one file, in the order of the samples."""
     stored = read_parts(run.folder)
@@ -195,14 +217,8 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         return None
     texts = [p.text if p.error is None else NoAnswer() for p in predictions]
     targets = [s.target for s in samples]
-    scores = scorer(texts, targets)
     errors = tuple(p.id for p in predictions if p.error is not None)
-    credited = [p.id for p, value in zip(predictions, scores.samples, strict=True) if p.error is not None and value]
-    if credited:
-        raise InputError(
-            f"{run.name}: expected rule {scorer.name} to give nothing for a sample that failed, got points for "
-            f"{', '.join(credited[:3])}; treat NoAnswer as wrong in the rule"
-        )
+    scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
         protocol=run.benchmark.protocol,
@@ -224,6 +240,27 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     return report
 
 
+def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any], ids: Sequence[str]) -> Scores:
+    """What the rule says; it may be of the user's, and the answers are stored whatever it does."""
+    try:
+        scores = scorer(texts, targets)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{name}: expected a rule that judges every answer, got {tell_error(error)}; correct the rule or the "
+            "targets, and the same command scores again"
+        ) from error
+    judged = zip(ids, texts, scores.samples, strict=True)
+    credited = [sample for sample, text, value in judged if isinstance(text, NoAnswer) and value]
+    if credited:
+        raise InputError(
+            f"{name}: expected rule {scorer.name} to give nothing for a sample that failed, got points for "
+            f"{', '.join(credited[:3])}; treat NoAnswer as wrong in the rule"
+        )
+    return scores
+
+
 def _write_samples(
     folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]
 ) -> None:
@@ -242,7 +279,10 @@ def _write_samples(
             **sample.info,
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
-    (folder / "samples.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # An answer may hold half of a pair of code units, which no file can.
+    partial = folder / ".samples.jsonl.partial"
+    partial.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "replace"))
+    partial.replace(folder / "samples.jsonl")
 
 
 def _describe(picture: Picture) -> str:

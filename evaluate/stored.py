@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from evaluate.baselines import apply_baseline, read_baseline
 from evaluate.benchmark import Benchmark, find
+from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.run import Run, list_changed
 from evaluate.sample import Sample
@@ -72,11 +72,21 @@ def read_run(
 
 
 def read_start(folder: Path) -> dict[str, Any]:
-    """The content of `run.json`."""
+    """The content of `run.json`.
+
+    Raises:
+        MissingError: there is none.
+        InputError: it was cut off, or edited.
+    """
     path = folder / "run.json"
     if not path.is_file():
         raise MissingError(f"{folder}: expected a run folder with run.json, got none; check the path")
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    remedy = "take it from a copy, or delete the folder and predict again"
+    content = read_object(path, remedy)
+    start = content.get("start", {})
+    kinds = {"root": str, "name": str, "benchmark": str, "files": list}
+    if not isinstance(start, dict) or not all(isinstance(start.get(key, kind()), kind) for key, kind in kinds.items()):
+        raise InputError(f"{path}: expected start as an evaluation writes it, got {str(start)[:80]}; {remedy}")
     return content
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, list_benchmarks
+from evaluate.jsonl import read_object
 from evaluate.records import read_parts
 from evaluate.report import read_report
 from internvl.errors import InputError, MissingError
@@ -144,7 +144,7 @@ def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]
     try:
         beginning = folder.with_name(folder.name.removesuffix("-partial")) / "run.json"
         if beginning.is_file():
-            start = _read_object(beginning)
+            start = read_object(beginning, "score the run again")
         asked = start.get("start") or {}
         name = str(asked.get("benchmark", name))
         files = tuple(str(path) for path in asked.get("files", ()))
@@ -160,7 +160,7 @@ def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]
             answered, expected = len(read_parts(folder)), _count(asked.get("num_samples"))
             state: State = "answered" if answered and answered == expected else "incomplete"
             return Entry(folder, name, state, answered=answered, expected=expected, **values)
-        report = _read_object(folder / "report.json")
+        report = read_report(folder)
         check_report(report, folder / "report.json")
     except (InputError, OSError, AttributeError, TypeError) as error:
         return Entry(folder, name, "unreadable", title=name, problem=str(error))
@@ -185,16 +185,6 @@ def check_report(report: Mapping[str, Any], path: Path) -> None:
     is_pair = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(value, int | float) for value in bounds)
     if bounds is not None and not is_pair:
         raise InputError(f"{path}: expected two bounds as interval, got {str(bounds)[:80]}; score the run again")
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = read_report(path.parent) if path.name == "report.json" else json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, got {error}; score the run again") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected an object, got {str(content)[:80]}; score the run again")
-    return content
 
 
 def _list_known(files: tuple[str, ...], known: dict[tuple[str, ...], dict[str, Benchmark]]) -> dict[str, Benchmark]:

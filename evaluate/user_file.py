@@ -60,6 +60,13 @@ def _execute(path: Path, what: str, name: str) -> ModuleType:
     return module
 
 
+def tell_error(error: Exception) -> str:
+    """An error and where it comes from, in one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return " ".join(f"{type(error).__name__}{where}: {error}".split())
+
+
 def _find_line(error: Exception, path: Path) -> int:
     """The line of the file that an error comes from, however deep below it was raised."""
     if isinstance(error, SyntaxError) and error.filename == str(path):

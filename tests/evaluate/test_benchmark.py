@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -215,3 +216,17 @@ def test_copied_benchmark_file_works_from_a_folder_that_cannot_be_imported(tmp_p
     folder.mkdir()
     shutil.copy(write_own(tmp_path / "mine.py", "my-shapes"), folder / "my-shapes 2.py")
     assert names(find("my-shapes", [folder / "my-shapes 2.py"])) == ["my-shapes"]
+
+
+@pytest.mark.parametrize(
+    ("row", "got"),
+    [(5, "got int at 0"), (replace(ask("a"), id=7), "got the id 7 at 0"), (ask("a\ud83d"), "half of a character")],
+)
+def test_what_cannot_be_asked_or_stored_is_refused(root: Path, row: Any, got: str) -> None:
+    with pytest.raises(InputError, match=f"shelf: expected samples with an id and a prompt of text, .*{got}"):
+        Shelf("shelf", rows=(row,)).load(root)
+
+
+def test_name_that_leads_to_another_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected benchmarks named by letters, .*, got '\.\./mine'; rename it"):
+        list_benchmarks([write_own(tmp_path / "mine.py", "../mine")])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.jsonl import read_json, read_rows
+from evaluate.jsonl import read_json, read_object, read_rows
 from internvl.errors import InputError
 
 
@@ -55,3 +55,12 @@ def test_broken_json_file_is_named(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"rows\.jsonl: expected JSON, got .*; get the file again"):
         read_json(file)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "5"])
+def test_what_is_no_object_is_named_with_the_remedy(file: Path, content: str) -> None:
+    file.write_text('{"a": 1}')
+    assert read_object(file, "wait") == {"a": 1}
+    file.write_text(content)
+    with pytest.raises(InputError, match=r": expected (JSON|an object), got .*; wait"):
+        read_object(file, "wait")

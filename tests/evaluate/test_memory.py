@@ -78,3 +78,17 @@ def test_a_predictor_that_stops_keeps_what_was_answered_in_all_parts():
     with pytest.raises(StoppedError, match="server: gone") as caught:
         Halver(generate, limit=2)(range(7))
     assert caught.value.answers == ["answer 0", "answer 1", "answer 2", None, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("answers", "got"),
+    [(["a"], "2 texts from generate, got 1"), (["a"] * 3, "got 3"), ("ab", "got str"), (None, "got NoneType")],
+)
+def test_another_number_of_answers_is_refused_because_nobody_knows_whose_they_are(answers, got):
+    with pytest.raises(InputError, match=got):
+        Halver(lambda prompts: answers)([1, 2])
+
+
+def test_answers_that_are_no_texts_are_refused():
+    with pytest.raises(InputError, match="expected texts from generate, got int for one; correct the adapter"):
+        Halver(lambda prompts: ["a", 1])([1, 2])

@@ -191,3 +191,20 @@ def test_real_command_with_files_of_the_users(adapter: Path, tmp_path: Path) -> 
     assert count_lines(folder) == 12
     assert len([*folder.glob("part-*.jsonl")]) == 2
     assert read_report(folder)["settings"]["model"].startswith("weights by ")
+
+
+def test_errors_of_the_file_are_told_with_their_line(adapter: Path) -> None:
+    predictor = load_predictor(str(adapter), "cpu")
+    with pytest.raises(InputError, match=r"expected generate to work, got AssertionError in .*blip\.py:\d+:; correct"):
+        predictor.generate([5], Generation())
+    adapter.write_text(ADAPTER + "\ndescribe = load = lambda *given: 1 / 0\n")
+    with pytest.raises(InputError, match=r"expected describe to work, got ZeroDivisionError in .*blip\.py:\d+"):
+        describe(str(adapter))
+    with pytest.raises(InputError, match="expected load to work, got ZeroDivisionError"):
+        load_predictor(str(adapter), "cpu")
+
+
+def test_error_of_the_memory_stays_one(adapter: Path) -> None:
+    adapter.write_text(ADAPTER.replace("assert all", "raise MemoryError\n        assert all"))
+    with pytest.raises(MemoryError):
+        load_predictor(str(adapter), "cpu").generate([5], Generation())

@@ -86,13 +86,22 @@ def test_two_different_answers_for_one_sample_are_refused(tmp_path: Path, other:
 
 @pytest.mark.parametrize(
     "line",
-    [b'{"id": "2", "text"', b"", b"null", b'"text"', b'{"id": "2"}', b'{"id": "2", "text": "", "x": 1}', b'"\xff"'],
+    [
+        b'{"id": "2", "text"',
+        b"",
+        b"null",
+        b'"text"',
+        b'{"id": "2"}',
+        b'{"id": "2", "text": "", "x": 1}',
+        b'{"id": "2", "text": 5}',
+        b'"\xff"',
+    ],
 )
 def test_broken_line_in_the_middle_is_refused(tmp_path: Path, line: bytes) -> None:
     write(tmp_path, Prediction("1", "yes"))
     part = tmp_path / "part-0.jsonl"
     part.write_bytes(part.read_bytes() + line + b"\n" + part.read_bytes().replace(b"1", b"3"))
-    with pytest.raises(InputError, match=r"part-0\.jsonl:2: expected a prediction, got .*; start anew with --fresh"):
+    with pytest.raises(InputError, match=r"part-0\.jsonl:2: expected a prediction, got .*; delete this line"):
         read_parts(tmp_path)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from evaluate.report import Report, read_report
+from internvl.errors import InputError
 
 REPORT = Report(
     benchmark="shelf-blind",
@@ -50,3 +53,9 @@ def test_writing_replaces_an_older_report_and_leaves_no_partial_file(tmp_path: P
     replace(REPORT, num_errors=3).write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert read_report(tmp_path)["num_errors"] == 3
+
+
+def test_report_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("{")
+    with pytest.raises(InputError, match=r"report\.json: expected JSON, got .*; score the run again"):
+        read_report(tmp_path)

@@ -22,11 +22,12 @@ def test_evaluation_and_scoring_write_it_and_the_command_writes_the_same_bytes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, folder = write_questions(tmp_path), tmp_path / "out" / "fake_no"
+    words = ["fake:no", "quickstart", "--root", str(root), "--output", str(root / "out"), "--devices", "1"]
+    assert main([*words, "--score-only"]) == 2
     # Every answer is there already, so that no model is loaded.
     write_rows(
         folder / "quickstart" / "part-0.jsonl", [{"id": f"{n // 2:03}-{n % 2}", "text": "no"} for n in range(12)]
     )
-    words = ["fake:no", "quickstart", "--root", str(root), "--output", str(root / "out"), "--devices", "1"]
     assert main(words) == 0
     written = {name: (folder / name).read_bytes() for name in NAMES}
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["quickstart", *NAMES]

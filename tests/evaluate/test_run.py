@@ -325,3 +325,46 @@ def test_blind_run_has_a_name_of_its_own_and_keeps_ids_targets_and_words(run: Ru
     assert [(s.id, s.target, s.info) for s in blind.samples] == [(s.id, s.target, s.info) for s in SAMPLES]
     assert [s.prompt.turns[-1].text for s in blind.samples] == ["What is it?", "And this?", "Why?"]
     assert all(sample.prompt.images == () for sample in blind.samples)
+
+
+def test_answers_of_unknown_origin_are_not_taken(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, *ANSWERS)
+    (run.folder / "run.json").unlink()
+    with pytest.raises(InputError, match=r"expected run\.json beside the stored answers, got none, .*; start anew"):
+        run.open(fresh=False)
+    run.open(fresh=True)
+    assert len(run.todo()) == 3
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_broken_description_of_a_run_is_named(run: Run, content: str) -> None:
+    run.open(fresh=False)
+    (run.folder / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json: expected .*; start anew with --fresh"):
+        run.open(fresh=False)
+
+
+def test_folder_that_cannot_be_deleted_does_not_pass_for_a_fresh_one(run: Run, tmp_path: Path) -> None:
+    beside = replace(run, folder=tmp_path / "elsewhere")
+    beside.open(fresh=False)
+    store(beside, *ANSWERS)
+    run.folder.parent.mkdir()
+    run.folder.symlink_to(beside.folder)
+    with pytest.raises(InputError, match=r"expected a folder that --fresh can delete, got .*; delete it, or choose"):
+        run.open(fresh=True)
+
+
+def test_rule_that_fails_is_told_with_its_line(run: Run) -> None:
+    run.folder.mkdir(parents=True)
+    store(run, *ANSWERS)
+    broken = replace(run, benchmark=Shelf("shelf", rule=MeanScorer("broken", lambda text, target: 1 / 0)))
+    with pytest.raises(InputError, match=r"got ZeroDivisionError in .*test_run\.py:\d+: division by zero; correct"):
+        score(broken, clusters(run))
+
+
+def test_half_of_a_character_is_stored(run: Run) -> None:
+    run.folder.mkdir(parents=True)
+    store(run, Prediction("1", "cat\ud83d"), *ANSWERS[1:])
+    score(run, clusters(run))
+    assert json.loads((run.folder / "samples.jsonl").read_bytes().splitlines()[0])["prediction"] == "cat?"

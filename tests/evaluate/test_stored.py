@@ -56,3 +56,10 @@ def test_folder_without_a_run_and_group_of_benchmarks_are_refused(tmp_path: Path
         read_run(tmp_path)
     with pytest.raises(InputError, match="--benchmark: expected one benchmark, got 'all', which is"):
         find_one("all")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"start": []}', '{"start": {"root": 5}}'])
+def test_description_that_was_cut_off_or_edited_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json: expected .*; take it from a copy, or delete the folder"):
+        read_run(tmp_path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from evaluate.user_file import import_file
+from evaluate.user_file import import_file, tell_error
 from internvl.errors import InputError, MissingError
 
 
@@ -63,3 +64,10 @@ def test_path_and_names_that_are_not_there_are_named(tmp_path: Path) -> None:
             import_file(path, "model")
     with pytest.raises(InputError, match=r"model: expected load in .*mine\.py, got none; see CONTRIBUTING\.md"):
         import_file(write(tmp_path, "def describe(argument): ..."), "model", "describe", "load")
+
+
+def test_error_is_told_with_its_place_in_one_line() -> None:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int("a\nb")
+    assert re.fullmatch(r"ValueError in .*test_user_file\.py:\d+: invalid literal .*", tell_error(caught.value))
+    assert tell_error(ValueError("never raised")) == "ValueError: never raised"
