@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -66,6 +66,7 @@ class MeanScorer:
         primary: the metric that holds the mean.
         scale: factor on every mean; 100 gives percent.
         groups: target -> names of the groups it belongs to; each group adds the metric `primary/group`.
+        beside: other rules for the same samples; each adds the metric of its name, which never is the headline.
 
     Example:
         >>> scorer = MeanScorer("same_length", lambda prediction, target: float(len(prediction) == len(target)))
@@ -79,6 +80,7 @@ class MeanScorer:
     scale: float = 100.0
     higher_is_better: bool = True
     groups: Callable[[Any], Iterable[str]] | None = None
+    beside: Mapping[str, Callable[[str, Any], float | None]] = field(default_factory=dict)
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores:
         """Score all answers; without a single scored sample the mean is nan.
@@ -98,6 +100,7 @@ class MeanScorer:
                 for group in self.groups(target):
                     members.setdefault(group, []).append(sample)
         metrics = {self.primary: self._mean(samples)}
+        metrics.update((name, self._mean(map(rule, predictions, targets))) for name, rule in self.beside.items())
         metrics.update((f"{self.primary}/{group}", self._mean(members[group])) for group in sorted(members))
         return Scores(metrics, samples)
 

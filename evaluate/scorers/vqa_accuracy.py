@@ -173,12 +173,15 @@ RULES: dict[str, Callable[[str, VQATarget], float]] = {
 def vqa_accuracy(protocol: str = "internvl-v1.2") -> MeanScorer:
     """The scorer of a protocol: `accuracy` in percent, over all and per question type and answer type.
 
+    What the other protocols give for the same answers stands beside it, as `accuracy@protocol`.
+
     Raises:
         ValueError: the protocol is unknown.
     """
     if protocol not in RULES:
         raise ValueError(f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; choose one of these")
-    return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups)
+    beside = {f"accuracy@{other}": rule for other, rule in RULES.items() if other != protocol}
+    return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups, beside=beside)
 
 
 def _name_groups(target: VQATarget) -> tuple[str, ...]:
