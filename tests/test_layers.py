@@ -34,7 +34,8 @@ LIGHT = [
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
             *("stored", "score_command", "compare", "run", "report", "baselines", "check_command", "inventory"),
-            *("preflight", "predictor_file", "user_file"),
+            *("preflight", "predictor_file", "user_file", "questions", "submission"),
+            *("human_answers", "answered_questions"),
         )
     }
     or path.as_posix()
