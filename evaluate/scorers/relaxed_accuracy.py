@@ -8,15 +8,12 @@ rule as it is meant (`official`) stands beside it. Either way years are numbers,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from evaluate.scorer import MeanScorer
 
 TOLERANCE = 0.05
-_CACHE_SIZE = 2**16
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
 def read_number(text: str) -> float | None:
     """The number that a text is, percent as a fraction; None where it is none.
 

@@ -47,7 +47,7 @@ _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 _LOOSE_PERIOD = re.compile(r"\.(?!\d)")
 # The published call passes re.UNICODE (32) where `sub` takes the largest number of replacements.
 _MAX_LOOSE_PERIODS = 32
-_CACHE_SIZE = 2**16
+_CACHE_SIZE = 2**17
 _NUM_M4C_ANSWERS = 10
 
 
@@ -76,6 +76,7 @@ class VQATarget:
             )
 
 
+@lru_cache(maxsize=_CACHE_SIZE)
 def join_lines(text: str) -> str:
     """The text on one line, without white space around it."""
     return text.replace("\n", " ").replace("\t", " ").strip()

@@ -244,5 +244,5 @@ def test_very_long_answer_is_scored_in_reasonable_time(protocol: str) -> None:
     start = time.perf_counter()
     assert RULES[protocol](text, VQATarget((text,) * 9 + ("red",))) in {0.0, 1.0}
     assert time.perf_counter() - start < 10
-    for function in (module.strip_punctuation, module.normalize, module.normalize_m4c):
+    for function in (module.join_lines, module.strip_punctuation, module.normalize, module.normalize_m4c):
         function.cache_clear()
