@@ -126,6 +126,9 @@ def write_checkpoint(
         template=TEMPLATE.name,
         ps_version="v2",
         force_image_size=vision["image_size"],
+        dynamic_image_size=True,
+        max_dynamic_patch=max_tiles,
+        use_thumbnail=True,
         image_context_token_id=tokenizer.get_vocab()[IMAGE_CONTEXT],
         vision_config=vision,
         llm_config={**LANGUAGE, "vocab_size": len(tokenizer), **shape.language},
@@ -139,8 +142,7 @@ def write_checkpoint(
     # Tokens are drawn as wide as patches, or all pictures and words would look alike behind the positions.
     nn.init.normal_(model.language_model.get_input_embeddings().weight)
     model.language_model.get_output_embeddings().weight.data[len(tokenizer) :] = 0.0
-    tiler = ImageTiler(vision["image_size"], dynamic=True, max_tiles=max_tiles, thumbnail=True)
-    processor = InternVLProcessor(tokenizer, TEMPLATE, tiler, tokens_per_tile=config.tokens_per_tile)
+    processor = InternVLProcessor(tokenizer, TEMPLATE, ImageTiler(), tokens_per_tile=config.tokens_per_tile)
     return save_checkpoint(folder, model, processor)
 
 
@@ -264,13 +266,17 @@ def compare(folder: Path, samples: Sequence[Sample], tokenizer: PlainTokenizer, 
         }
         for name, times in seconds.items()
     }
+    sizes = [(len(pixels), ids.numel()) for _, ids, pixels in pair.sources["plain"]()]
+    tiles, tokens = (sum(column) / len(samples) for column in zip(*sizes, strict=True))
     distinct = len(set(answers["plain"].values()))
-    return {"distinct": distinct, "programs": rows, "milliseconds": pair.profile()}
+    parts = pair.profile()
+    return {"distinct": distinct, "tiles": tiles, "tokens": tokens, "programs": rows, "milliseconds": parts}
 
 
 def print_tables(name: str, figures: Mapping[str, Any], count: int) -> None:
     """Speed, and where the time goes."""
-    print(f"{name}: {figures['distinct']} distinct answers to {count} samples")
+    sizes = f"{figures['tiles']:.1f} tiles and {figures['tokens']:.0f} tokens"
+    print(f"{name}: {count} samples of {sizes} on average, {figures['distinct']} distinct answers")
     for program, row in figures["programs"].items():
         speed, ratio, bare, different = row.values()
         print(

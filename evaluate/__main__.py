@@ -1,28 +1,36 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare` and `check` are commands of their own and need no model.
+`python -m evaluate score`, `compare`, `check` and `report` are commands of their own and need no model.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import check_command, compare, score_command
+from evaluate import check_command, compare, report_command, score_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
+from evaluate.processes import Place, check_devices, end_with_first, find_place, is_orphan
 from evaluate.records import claim_folder
-from evaluate.run import Run, predict, score
+from evaluate.run import Run, gather, score
 from evaluate.sample import Sample
+from evaluate.stop import Stop
+from evaluate.work import predict
 from internvl.errors import InputError
+
+COMMANDS = {
+    "score": score_command.main,
+    "compare": compare.main,
+    "check": check_command.main,
+    "report": report_command.main,
+}
 
 
 def build_parser() -> Parser:
@@ -30,8 +38,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>` and `check <benchmark>` need no model; "
-        "ask them for --help.",
+        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>` and "
+        "`report results/<model>` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -53,7 +61,10 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="prompts per forward (default 32)")
     parser.add_argument(
-        "--num-workers", type=int, default=1, metavar="N", help="processes that prepare prompts, per device"
+        "--num-workers",
+        type=int,
+        metavar="N",
+        help="processes that prepare prompts, per device (default: as cores allow)",
     )
     parser.add_argument("--num-beams", type=int, metavar="N", help="beams instead of the benchmark's own setting")
     parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
@@ -83,12 +94,8 @@ def build_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
-    if arguments[:1] == ["score"]:
-        return score_command.main(arguments[1:])
-    if arguments[:1] == ["compare"]:
-        return compare.main(arguments[1:])
-    if arguments[:1] == ["check"]:
-        return check_command.main(arguments[1:])
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -97,45 +104,59 @@ def main(arguments: list[str]) -> int:
             return 0
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
-        with ExitStack() as claims:
-            runs, skipped = prepare(options, claims)
-            run_all(options, runs)
-            if _is_first():
-                print("".join(f"{line}\n" for line in skipped), end="", flush=True)
+        run_all(options, Stop(find_place()))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def run_all(options: argparse.Namespace, runs: Sequence[tuple[Run, list[str]]]) -> None:
+def run_all(options: argparse.Namespace, stop: Stop) -> None:
     """Predict everything, then score everything: a slow judge must not keep devices waiting."""
-    if not options.score_only:
-        for run, _ in runs:
+    with stop.obey_signals(), ExitStack() as claims:
+        end_with_first(stop.place)
+        if is_orphan(stop.place):
+            stop.end_orphan()
+        prepared, skipped = prepare(options, stop.place, claims)
+        runs = stop.runs = [run for run, _ in prepared]
+        if not options.score_only:
             predict(
-                run,
+                runs,
+                stop,
                 devices=options.devices,
                 gpus_per_model=options.gpus_per_model,
                 batch_size=options.batch_size,
                 num_workers=options.num_workers,
             )
-    if not options.predict_only and int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        for run, clusters in runs:
-            report = score(run, clusters)
-            print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+        if not stop.place.is_first:
+            return
+        for run, clusters in prepared:
+            if options.predict_only:
+                gather(run)
+            else:
+                report = score(run, clusters)
+                print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+        if not options.predict_only:
+            for folder in dict.fromkeys(run.folder.parent for run in runs):
+                report_command.publish(folder)
+        print("".join(f"{line}\n" for line in skipped), end="", flush=True)
 
 
-def prepare(options: argparse.Namespace, claims: ExitStack) -> tuple[list[tuple[Run, list[str]]], list[str]]:
+def prepare(
+    options: argparse.Namespace, place: Place, claims: ExitStack
+) -> tuple[list[tuple[Run, list[str]]], list[str]]:
     """Every check that needs no model: names, data, model files, room, and whether stored results belong to this run.
 
     Args:
         options: of the command.
+        place: of this process; only the first one opens folders.
         claims: gets the folders of the runs, so that no other run writes there until it is closed.
 
     Returns:
         The runs, and a line for each benchmark that is left out.
     """
     check_numbers(options)
+    check_devices(place, options.devices)
     loaded = load_all(
         find(options.benchmarks, options.benchmark),
         options.root,
@@ -154,18 +175,17 @@ def prepare(options: argparse.Namespace, claims: ExitStack) -> tuple[list[tuple[
     mistakes.settle()
     if not options.score_only:
         require_room(options.output, sum(estimate_bytes(run.samples, run.generation) for run, _ in runs))
-    if _is_first():
+    if place.is_first:
         for line in [*loaded.describe_skipped(), *notes]:
             print(line, file=sys.stderr, flush=True)
         if not options.score_only:
             for run, _ in runs:
                 claims.enter_context(claim_folder(run.folder))
-    for run, _ in runs:
-        # Only now: a mistake in one benchmark must not delete the results of another. Processes that Lightning starts
-        # run this again; only the first may delete.
-        with mistakes.gather():
-            run.open(options.fresh and "LOCAL_RANK" not in os.environ)
-    mistakes.settle()
+        # Only now: a mistake in one benchmark must not delete the results of another.
+        for run, _ in runs:
+            with mistakes.gather():
+                run.open(options.fresh)
+        mistakes.settle()
     return runs, loaded.describe_skipped()
 
 
@@ -193,11 +213,6 @@ def make_run(
     return run, note if asked.num_mixed else ""
 
 
-def _is_first() -> bool:
-    """Whether this is the first process of the run, whatever started it."""
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
-
-
 def check_numbers(options: argparse.Namespace) -> None:
     """Numbers that would fail late, and switches that do not go together."""
     given = {
@@ -209,7 +224,7 @@ def check_numbers(options: argparse.Namespace) -> None:
     for name, value in given.items():
         if value not in ("auto", None) and (not str(value).isdecimal() or int(value) < 1):
             raise InputError(f"{name}: expected a number above zero, got {value}; correct it")
-    if options.num_workers < 0:
+    if options.num_workers is not None and options.num_workers < 0:
         raise InputError(f"--num-workers: expected zero or more, got {options.num_workers}; correct it")
     if options.blind and options.shuffled_images:
         raise InputError("--blind: expected no --shuffled-images beside it, got both; leave one of them out")

@@ -47,6 +47,7 @@ class Benchmark(ABC):
         parity: what proves that prompts and rule are those of the protocol; None where they are our own.
         judged: a model behind a server scores the answers; it needs a key in OPENAI_API_KEY.
         packages: that reading the data or scoring imports, beside those of the project.
+        title, split: what stands above its column in a results table; without a title, the name.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Benchmark(ABC):
     parity: Parity | None = None
     judged: bool = False
     packages: tuple[str, ...] = ()
+    title: str = ""
+    split: str = ""
 
     @property
     @abstractmethod

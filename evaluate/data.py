@@ -14,7 +14,7 @@ from evaluate.sample import Generation, Sample
 from evaluate.shares import share_out
 from internvl.conversation import Conversation
 from internvl.errors import InputError
-from internvl.workers import START_METHOD, allow_many_files, end_with_parent
+from internvl.workers import START_METHOD, allow_many_files, end_with_parent, shield_workers
 
 _PICTURES_AHEAD = 512
 """Prepared pictures that wait at most: memory for them is not asked for."""
@@ -80,6 +80,7 @@ def make_batches(
     workers = num_workers if sum(map(len, groups)) > batch_size else 0
     if workers:
         allow_many_files()
+        shield_workers()
     pictures = max((len(sample.prompt.images) for group in groups[:1] for sample in group), default=0)
     # A window is put into order as a whole, so the next one has to be under way while this one is answered.
     ahead = min(window, _PICTURES_AHEAD // max(1, pictures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ import lightning as L
 
 from evaluate.batches import Item
 from evaluate.memory import Halver
-from evaluate.placement import list_owned
-from evaluate.predictor import Predictor, StoppedError, load_predictor, measure_prompt
+from evaluate.predictor import Predictor, StoppedError, measure_prompt
 from evaluate.records import PartWriter
 from evaluate.sample import Generation, Prediction
 from internvl.errors import InputError
@@ -22,18 +21,16 @@ class PredictModule(L.LightningModule):
     """Answers batches and appends the answers to this rank's part file.
 
     Args:
-        spec: the predictor, loaded on this rank's device in `setup`.
+        load: gives the predictor, in `setup`.
         generation: how answers are generated.
         folder: of the run.
-        each: devices per process.
     """
 
-    def __init__(self, spec: str, generation: Generation, folder: Path, each: int = 1) -> None:
+    def __init__(self, load: Callable[[], Predictor], generation: Generation, folder: Path) -> None:
         super().__init__()
-        self.spec = spec
+        self.load = load
         self.generation = generation
         self.folder = folder
-        self.each = each
         self.parent: int | None = None
         self.answer = Halver(
             lambda prompts: self.predictor.generate(prompts, self.generation),
@@ -42,8 +39,7 @@ class PredictModule(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Load the predictor; kept out of Lightning's sight, which would move a model that manages its own devices."""
-        devices = list_owned(self.trainer.strategy.root_device, self.each)
-        self.__dict__["predictor"] = load_predictor(self.spec, *devices)
+        self.__dict__["predictor"] = self.load()
         # The first process may well outlive the shell that started it.
         self.parent = os.getppid() if os.environ.get("LOCAL_RANK", "0") != "0" else None
         self.__dict__["writer"] = PartWriter(self.folder, self.trainer.global_rank)

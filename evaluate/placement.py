@@ -78,7 +78,7 @@ def choose_each(weights: int, free: Sequence[int]) -> int:
     return max(needed, 1)
 
 
-def place(
+def place_model(
     devices: int, asked: str, weigh: Callable[[], int] | None, *, on_gpu: bool, measure: Callable[[int], Sequence[int]]
 ) -> Placement:
     """Share devices between processes.

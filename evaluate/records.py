@@ -13,6 +13,9 @@ from pathlib import Path
 from evaluate.sample import Prediction
 from internvl.errors import InputError
 
+_NO_ERROR = b'"error": null}\n'
+"""How a line ends that has a text."""
+
 
 class PartWriter:
     """Appends finished predictions of one rank, and flushes after every batch."""
@@ -29,7 +32,7 @@ class PartWriter:
         Raises:
             InputError: the disk is full, or gone.
         """
-        lines = "".join(json.dumps(asdict(p), ensure_ascii=False) + "\n" for p in predictions).encode()
+        lines = b"".join(_write_line(prediction) for prediction in predictions)
         try:
             while lines:
                 lines = lines[self._file.write(lines) :]
@@ -43,6 +46,34 @@ class PartWriter:
         with suppress(OSError):  # a device, or a file system that does not know how
             os.fsync(self._file.fileno())
         self._file.close()
+
+
+class PartCounter:
+    """Counts the answers in all part files of a folder, those of other processes too, and reads each line once.
+
+    Attributes:
+        answers: so many there were when they were last counted.
+        errors: so many of them say why there is no text.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.answers = self.errors = 0
+        self._folder = folder
+        self._ends: dict[Path, int] = {}
+        self.count()
+
+    def count(self) -> None:
+        """Count what was added."""
+        for path in self._folder.glob("part-*.jsonl"):
+            begin = self._ends.get(path, 0)
+            with path.open("rb") as file:
+                file.seek(begin)
+                text = file.read()
+            end = text.rfind(b"\n") + 1
+            lines = text.count(b"\n")
+            self.answers += lines
+            self.errors += lines - text.count(_NO_ERROR)
+            self._ends[path] = begin + end
 
 
 @contextmanager
@@ -66,6 +97,18 @@ def claim_folder(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # some network file systems have no locks
         yield
+
+
+def write_predictions(folder: Path, predictions: Iterable[Prediction]) -> None:
+    """Write all answers of a finished run to one file, whichever process gave them and in whatever order."""
+    partial = folder / ".predictions.jsonl.partial"
+    with partial.open("wb") as file:
+        file.writelines(_write_line(prediction) for prediction in predictions)
+    partial.replace(folder / "predictions.jsonl")
+
+
+def _write_line(prediction: Prediction) -> bytes:
+    return (json.dumps(asdict(prediction), ensure_ascii=False) + "\n").encode()
 
 
 def read_parts(folder: Path) -> dict[str, Prediction]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,14 @@ from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.headline import bound_headline
 from evaluate.predictor import PredictorInfo
-from evaluate.records import read_parts
+from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
+from evaluate.scorer import NoAnswer
 from internvl.conversation import Picture
 from internvl.errors import InputError
+
+_SETTLED = ("precision",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,17 @@ class Run:
 
     def fingerprint(self) -> dict[str, str]:
         """What must not change between two starts of the same run, each part by name."""
-        prompts = hashlib.sha256()
+        prompts, targets = hashlib.sha256(), hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
             pictures = [identify(picture) for picture in sample.prompt.images]
             if sample.prompt.video is not None:
                 pictures.append(identify_video(sample.prompt.video))
             prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
+            targets.update(json.dumps([sample.id, sample.target], default=_plain, sort_keys=True).encode())
         known = {
             "prompts": prompts.hexdigest()[:16],
+            "targets": targets.hexdigest()[:16],
             "model": self.info.fingerprint,
             "generation": json.dumps(asdict(self.generation), sort_keys=True),
             "protocol": self.benchmark.protocol,
@@ -81,6 +85,7 @@ class Run:
             "benchmark": self.benchmark.name,
             "baseline": self.baseline,
             "any_size": self.benchmark.size is None,
+            "num_samples": len(self.samples),
             "files": [str(path) for path in self.files],
             "root": str(self.root),
             "spec": self.spec,
@@ -99,17 +104,44 @@ class Run:
         path, now = self.folder / "run.json", self.fingerprint()
         if path.is_file():
             stored = json.loads(path.read_text(encoding="utf-8"))
-            changed = [part for part, value in now.items() if stored.get(part) != value]
+            changed = list_changed(stored, now)
             if changed:
+                parts = " and ".join(changed)
+                remedy = "start anew with --fresh or choose another --output"
+                if changed == ["targets"]:
+                    remedy = f"score the stored answers with `evaluate.sh score {self.folder}`, or {remedy}"
                 raise InputError(
-                    f"{self.folder}: expected the {' and '.join(changed)} of the run that lies there, got others; "
-                    "start anew with --fresh or choose another --output"
+                    f"{self.folder}: expected the {parts} of the run that lies there, got others; {remedy}"
                 )
             if "start" in stored:
                 return
+            now = stored | now
+        self._write(now | {"start": self.start()})
+
+    def settle(self, part: str, value: str) -> None:
+        """Write down what is known only once the model is loaded, or check that it is what it was.
+
+        Raises:
+            InputError: it is another value.
+        """
+        stored = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        if stored.setdefault(part, value) != value:
+            raise InputError(
+                f"{self.folder}: expected the {part} of the run that lies there, {stored[part]}, got {value}; go on "
+                "where it is the same, start anew with --fresh, or choose another --output"
+            )
+        self._write(stored)
+
+    def settled(self) -> dict[str, str]:
+        """What `settle` has written down."""
+        path = self.folder / "run.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return {part: stored[part] for part in _SETTLED if part in stored}
+
+    def _write(self, content: Mapping[str, Any]) -> None:
         partial = self.folder / ".run.json.partial"
-        partial.write_text(json.dumps(now | {"start": self.start()}, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.folder / "run.json")
 
     def todo(self) -> list[Sample]:
         """Samples that have no stored prediction yet."""
@@ -117,20 +149,18 @@ class Run:
         return [sample for sample in self.samples if sample.id not in done]
 
 
-def predict(
-    run: Run, *, devices: int | str, gpus_per_model: int | str = "auto", batch_size: int, num_workers: int
-) -> None:
-    """Answer what is left, on all devices; where nothing is left, nothing heavy is loaded."""
-    if not run.todo():
-        # Every process reads the same files and comes to the same end.
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"{run.name}: all {len(run.samples)} samples are done", flush=True)
-        return
-    from evaluate.launch import predict_with_lightning
+def list_changed(stored: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
+    """The parts of a fingerprint that are others now; folders from before targets were written do not tell theirs."""
+    changed = [part for part, value in now.items() if part != "targets" and stored.get(part) != value]
+    only_targets = not changed and stored.get("targets", now["targets"]) != now["targets"]
+    return ["targets"] if only_targets else changed
 
-    predict_with_lightning(
-        run, devices=devices, gpus_per_model=gpus_per_model, batch_size=batch_size, num_workers=num_workers
-    )
+
+def gather(run: Run) -> None:
+    """Write the answers of a run that is complete to one file, in the order of the samples."""
+    stored = read_parts(run.folder)
+    if all(sample.id in stored for sample in run.samples):
+        write_predictions(run.folder, [stored[sample.id] for sample in run.samples])
 
 
 def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:
@@ -158,13 +188,21 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     if not missing:
+        write_predictions(run.folder, predictions)
         run.benchmark.submission(predictions, samples, run.folder)
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    texts, targets = [p.text for p in predictions], [s.target for s in samples]
+    texts = [p.text if p.error is None else NoAnswer() for p in predictions]
+    targets = [s.target for s in samples]
     scores = scorer(texts, targets)
     errors = tuple(p.id for p in predictions if p.error is not None)
+    credited = [p.id for p, value in zip(predictions, scores.samples, strict=True) if p.error is not None and value]
+    if credited:
+        raise InputError(
+            f"{run.name}: expected rule {scorer.name} to give nothing for a sample that failed, got points for "
+            f"{', '.join(credited[:3])}; treat NoAnswer as wrong in the rule"
+        )
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
         protocol=run.benchmark.protocol,
@@ -175,7 +213,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         num_samples=len(samples),
         num_errors=len(errors),
         num_unparsed=scores.num_unparsed,
-        settings=run.fingerprint() | {"scorer": scorer.name, "versions": _versions()},
+        settings=run.fingerprint() | run.settled() | {"scorer": scorer.name, "versions": _versions()},
         num_expected=len(run.samples) if missing else None,
         errors=errors,
     )
@@ -215,8 +253,10 @@ def _describe(picture: Picture) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Targets are small dataclasses."""
-    return asdict(value)
+    """Targets are small dataclasses, and plain things."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name.name: getattr(value, name.name) for name in fields(value)}
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def _versions() -> dict[str, str]:

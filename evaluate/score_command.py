@@ -13,6 +13,7 @@ from evaluate.answers import Answers, read_answers
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
+from evaluate.report_command import publish
 from evaluate.run import Run, score
 from evaluate.stored import find_one, read_run, read_start
 from internvl.errors import InputError
@@ -63,6 +64,9 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(asdict(report) | {"score": report.score}, indent=2, ensure_ascii=False))
     else:
         print(report.line())
+    around = run.folder.resolve().parent
+    if around.name == run.info.name:  # a folder that was put elsewhere gets no report beside it
+        publish(around)
     return 0
 
 

@@ -11,6 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
+class NoAnswer(str):
+    """The text of a sample that failed: empty, and wrong even where a rule gives an empty answer the benefit of doubt.
+
+    A rule that is no `MeanScorer` has to ask for it; `evaluate.run.score` makes sure that no failure is credited.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What a scorer says about one benchmark.
@@ -80,7 +89,7 @@ class MeanScorer:
     scale: float = 100.0
     higher_is_better: bool = True
     groups: Callable[[Any], Iterable[str]] | None = None
-    beside: Mapping[str, Callable[[str, Any], float | None]] = field(default_factory=dict)
+    beside: Mapping[str, Callable[[str, Any], float | None]] = field(default_factory=dict, hash=False)
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores:
         """Score all answers; without a single scored sample the mean is nan.
@@ -93,16 +102,25 @@ class MeanScorer:
                 f"{self.name}: expected one target per prediction, "
                 f"got {len(predictions)} predictions and {len(targets)} targets; pass both in the same order"
             )
-        samples = tuple(map(self.rule, predictions, targets))
+        samples = self._judge(self.rule, predictions, targets)
         members: dict[str, list[float | None]] = {}
         if self.groups is not None:
             for sample, target in zip(samples, targets, strict=True):
                 for group in self.groups(target):
                     members.setdefault(group, []).append(sample)
         metrics = {self.primary: self._mean(samples)}
-        metrics.update((name, self._mean(map(rule, predictions, targets))) for name, rule in self.beside.items())
+        metrics.update(
+            (name, self._mean(self._judge(rule, predictions, targets))) for name, rule in self.beside.items()
+        )
         metrics.update((f"{self.primary}/{group}", self._mean(members[group])) for group in sorted(members))
         return Scores(metrics, samples)
+
+    @staticmethod
+    def _judge(
+        rule: Callable[[str, Any], float | None], predictions: Sequence[str], targets: Sequence[Any]
+    ) -> tuple[float | None, ...]:
+        values = zip(map(rule, predictions, targets), predictions, strict=True)
+        return tuple(0.0 if value is not None and isinstance(said, NoAnswer) else value for value, said in values)
 
     def _mean(self, samples: Iterable[float | None]) -> float:
         scored = [sample for sample in samples if sample is not None]

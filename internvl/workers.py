@@ -6,12 +6,15 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 from contextlib import suppress
 from multiprocessing import forkserver, resource_tracker
 from threading import Thread
+from types import TracebackType
 
 START_METHOD = "forkserver"
 """A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang."""
+_QUIET = "ignore:resource_tracker:UserWarning"
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -24,6 +27,9 @@ def shield_workers() -> None:
     if not hasattr(signal, "sigtimedwait"):
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    if _QUIET not in sys.warnoptions:
+        # The tracker tidies up after a killed process, and need not tell.
+        sys.warnoptions.append(_QUIET)
     try:
         resource_tracker.ensure_running()
         # The tracker's own start unblocks some of them.
@@ -49,10 +55,17 @@ def end_with_parent(_: int = 0) -> None:
     Thread(target=_wait_and_leave, daemon=True).start()
 
 
+def tell_of_thread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error of a thread of a worker, unless it is that nobody takes the tensors any more."""
+    if not issubclass(kind, EOFError | OSError):
+        sys.__excepthook__(kind, error, trace)
+
+
 def _wait_and_leave() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    sys.excepthook = tell_of_thread
     if signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         told = None
         while parent.is_alive() and (told is None or told.si_pid != parent.pid):

@@ -34,8 +34,9 @@ LIGHT = [
         for name in (
             *("scorer", "sample", "benchmark", "__main__", "predictor", "interval", "headline", "parser", "answers"),
             *("stored", "score_command", "compare", "run", "report", "baselines", "check_command", "inventory"),
-            *("preflight", "predictor_file", "user_file", "questions", "submission"),
-            *("human_answers", "answered_questions"),
+            *("preflight", "predictor_file", "user_file", "report_command", "summary", "markdown"),
+            *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
+            *("questions", "submission", "human_answers", "answered_questions"),
         )
     }
     or path.as_posix()
@@ -48,7 +49,18 @@ LIGHT = [
         f"internvl/{name}.py"
         for name in (
             *("__init__", "__main__", "conversation", "template", "tokens", "errors", "folder", "hub", "golden_option"),
-            *("video", "frames", "gif", "movie", "repetition", "shares", "workers", "spellings", "normalization"),
+            *(
+                "video",
+                "frames",
+                "gif",
+                "movie",
+                "repetition",
+                "shares",
+                "workers",
+                "spellings",
+                "normalization",
+                "progress",
+            ),
             *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
     }

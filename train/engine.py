@@ -21,6 +21,7 @@ from internvl.folder import read_config
 from internvl.frames import FrameSampling
 from internvl.model.configuration import InternVLChatConfig
 from internvl.processor import InternVLProcessor
+from internvl.progress import Progress
 from train.bad_samples import FILE_NAME, BadSampleLog, check_share
 from train.config import DataConfig, FinetuneConfig, ModelConfig
 from train.cost import measure_cost
@@ -34,7 +35,6 @@ from train.order import RunOrder
 from train.packing import PackBudget
 from train.plan import Plan
 from train.planner import Packing, Padding, make_fingerprint, plan_run
-from train.progress import Progress
 
 _SMALL_FILE = 1 << 20  # bytes, under which other processes take longer to start than to help
 

@@ -14,8 +14,8 @@ from internvl.hub import find_folder, pin_name, split_name
 from internvl.model import InternVLChatConfig
 from internvl.model.checkpoint import open_checkpoint
 from internvl.model.tensors import TensorSource
+from internvl.progress import Progress
 from train.config import FinetuneConfig
-from train.progress import Progress
 
 _SIZES = {"force_image_size": "image_size", "down_sample_ratio": "downsample_ratio", "ps_version": "ps_version"}
 

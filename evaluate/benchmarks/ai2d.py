@@ -43,6 +43,8 @@ class AI2D(AnsweredQuestions):
 BENCHMARKS = [
     AI2D(
         "vqa-ai2d-test",
+        title="AI2D",
+        split="test",
         size=3088,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
@@ -57,6 +59,8 @@ BENCHMARKS = [
     ),
     AI2D(
         "vqa-ai2d-test-later",
+        title="AI2D, 2025",
+        split="test",
         size=3088,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),

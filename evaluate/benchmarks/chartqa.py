@@ -31,6 +31,8 @@ class ChartQA(AnsweredQuestions):
 BENCHMARKS = [
     ChartQA(
         f"vqa-chartqa-test-{half}",
+        title="ChartQA",
+        split=half,
         size=1250,
         generation=Generation(max_new_tokens=100),
         groups=("vqa-chartqa-test",),

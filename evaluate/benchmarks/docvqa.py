@@ -151,6 +151,8 @@ _INFOGRAPHICS = "# pictures and answers: https://rrc.cvc.uab.es/?ch=17 (registra
 BENCHMARKS = [
     DocVQA(
         "vqa-docvqa-val",
+        title="DocVQA",
+        split="val",
         size=5349,
         generation=Generation(max_new_tokens=100),
         parity=Parity(_CODE, ("prompts", "anls")),
@@ -162,6 +164,8 @@ BENCHMARKS = [
     ),
     DocVQATest(
         "vqa-docvqa-test",
+        title="DocVQA",
+        split="test",
         size=5188,
         generation=Generation(max_new_tokens=100),
         parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),
@@ -173,6 +177,8 @@ BENCHMARKS = [
     ),
     DocVQA(
         "vqa-infovqa-val",
+        title="InfographicVQA",
+        split="val",
         size=2801,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=100),
@@ -187,6 +193,8 @@ BENCHMARKS = [
     ),
     DocVQATest(
         "vqa-infovqa-test",
+        title="InfographicVQA",
+        split="test",
         size=3288,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=100),

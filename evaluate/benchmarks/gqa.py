@@ -89,6 +89,8 @@ def read_gqa_target(row: Any, where: str) -> GQATarget:
 BENCHMARKS = [
     GQA(
         "vqa-gqa-testdev",
+        title="GQA",
+        split="test-dev",
         size=12_578,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),

@@ -21,6 +21,8 @@ class OCRVQA(AnsweredQuestions):
 BENCHMARKS = [
     OCRVQA(
         f"vqa-ocrvqa-{split}",
+        title="OCR-VQA",
+        split=split,
         generation=Generation(max_new_tokens=100),
         parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "exact_match")),
         questions=f"data/ocrvqa/ocrvqa_{split}.jsonl",

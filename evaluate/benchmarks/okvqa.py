@@ -26,6 +26,8 @@ class OKVQA(HumanAnswers):
 BENCHMARKS = [
     OKVQA(
         "vqa-okvqa-val",
+        title="OK-VQA",
+        split="val",
         size=5046,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),

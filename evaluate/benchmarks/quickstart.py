@@ -50,6 +50,8 @@ class Quickstart(Benchmark):
 BENCHMARKS = [
     Quickstart(
         "quickstart",
+        title="Quickstart",
+        split="held out",
         protocol="quickstart",
         generation=Generation(max_new_tokens=8),
         preparation=("python -m internvl quickstart",),

@@ -33,6 +33,8 @@ _WITH_TOKENS = f"wget {RELEASES}/textvqa_val_llava.jsonl"
 BENCHMARKS = [
     TextVQA(
         "vqa-textvqa-val",
+        title="TextVQA",
+        split="val",
         size=5000,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
@@ -41,6 +43,8 @@ BENCHMARKS = [
     ),
     TextVQA(
         "vqa-textvqa-val-ocr",
+        title="TextVQA with OCR tokens, 2025",
+        split="val",
         size=5000,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),
@@ -49,6 +53,8 @@ BENCHMARKS = [
     ),
     TextVQA(
         "vqa-textvqa-val-later",
+        title="TextVQA, 2025",
+        split="val",
         size=5000,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),

@@ -67,6 +67,8 @@ class VizWizTest(Benchmark):
 BENCHMARKS = [
     VizWiz(
         "vqa-vizwiz-val",
+        title="VizWiz",
+        split="val",
         size=4319,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
@@ -80,6 +82,8 @@ BENCHMARKS = [
     ),
     VizWizTest(
         "vqa-vizwiz-test",
+        title="VizWiz",
+        split="test",
         size=8000,
         generation=Generation(max_new_tokens=10),
         parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),

@@ -89,6 +89,8 @@ def read_ids(path: Path) -> tuple[int, ...]:
 BENCHMARKS = [
     VQAv2(
         "vqa-vqav2-val",
+        title="VQAv2",
+        split="val",
         size=214_354,
         generation=Generation(max_new_tokens=10),
         parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy")),
@@ -102,6 +104,8 @@ BENCHMARKS = [
     ),
     VQAv2Test(
         "vqa-vqav2-testdev",
+        title="VQAv2",
+        split="test-dev",
         size=107_394,
         generation=Generation(max_new_tokens=10),
         parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.messages import split_messages
 from evaluate.predictor import PredictorInfo
+from evaluate.processes import find_place
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
@@ -93,6 +93,7 @@ class HFPredictor:
         places = [torch.device(device) for device in devices]
         self.device = places[0]
         self.dtype = choose_dtype(self.device)
+        self.precision = str(self.dtype).removeprefix("torch.")
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=self.dtype, **_spread(places), **_LOCAL
         ).eval()
@@ -140,8 +141,7 @@ class HFPredictor:
 
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; everything but code belongs to the fingerprint."""
-    # Processes that Lightning starts run this again: they take what the first one fetched.
-    folder = _check_folder(find_folder(argument, refresh="LOCAL_RANK" not in os.environ))
+    folder = _check_folder(find_folder(argument, refresh=find_place().may_fetch))
     settings = sorted({file for pattern in _SETTINGS for file in folder.glob(pattern)})
     return PredictorInfo("hf_" + name_results(argument, folder), identify_files(settings, weight_files(folder)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
+from evaluate.processes import find_place
 from evaluate.sample import Generation
 from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
@@ -39,7 +39,9 @@ class InternVLPredictor:
         self.processor = self.chat_processor.prompt
         places = [torch.device(device) for device in devices]
         self.device = places[0]
-        self.model = load_model(folder, dtype=choose_dtype(self.device), devices=places)
+        dtype = choose_dtype(self.device)
+        self.precision = str(dtype).removeprefix("torch.")
+        self.model = load_model(folder, dtype=dtype, devices=places)
         self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
         self.budget = Budget.measure(self.model, self.device)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
@@ -123,9 +125,22 @@ class InternVLPredictor:
 
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
-    # Processes that Lightning starts run this again: they take what the first one fetched.
-    folder = check_folder(find_folder(argument, refresh="LOCAL_RANK" not in os.environ))
-    return PredictorInfo(name_results(argument, folder), identify_files([folder / "config.json"], weight_files(folder)))
+    folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
+    return PredictorInfo(name_results(argument, folder), identify_files(list_settings(folder), weight_files(folder)))
+
+
+def list_settings(folder: Path) -> list[Path]:
+    """Files beside the weights that decide what the model reads and says."""
+    names = (
+        "config.json",
+        "*token*",
+        "vocab.json",
+        "merges.txt",
+        "*.model",
+        "*processor_config.json",
+        "adapter_config.json",
+    )
+    return sorted({file for name in names for file in folder.glob(name) if file.is_file()})
 
 
 def load(argument: str, *devices: Any) -> InternVLPredictor:

@@ -112,7 +112,7 @@ class GQAScorer:
 
     def statistics(self, predictions: Sequence[str], targets: Sequence[GQATarget]) -> Sequence[Sequence[float]]:
         """Right answers and scored questions."""
-        values = map(score_gqa, predictions, targets)
+        values = _MEAN(predictions, targets).samples
         return [(0.0, 0.0) if value is None else (value, 1.0) for value in values]
 
     def combine(self, sums: Any) -> Any:

@@ -48,7 +48,7 @@ def test_both_loops_give_the_same_answers_which_depend_on_picture_and_question(
     (picture,) = samples[0].prompt.images
     same_question = Conversation.ask(samples[1].prompt.turns[0].text, picture, source="again")
     samples.append(Sample("again", same_question))
-    checkpoint = write_checkpoint(tmp_path / "model", SHAPES["micro"], tokenizer, 2, torch.float32, "cpu")
+    checkpoint = write_checkpoint(tmp_path / "model", SHAPES["micro"], tokenizer, 6, torch.float32, "cpu")
     plain = make_plain_tokenizer(tokenizer, tmp_path / "tokenizer")
     figures = compare(
         checkpoint,
@@ -57,6 +57,7 @@ def test_both_loops_give_the_same_answers_which_depend_on_picture_and_question(
         Setting("cpu", torch.float32, Generation(max_new_tokens=4), [4], repeats=1, is_prepared=False),
     )
     assert PROMPT in samples[0].prompt.turns[0].text
+    assert figures["tiles"] > 2
     assert figures["distinct"] == len(samples)
     assert [row["different"] for row in figures["programs"].values()] == [0, 0, 0]
     assert all(profile[part] > 0 for profile in figures["milliseconds"].values() for part in PARTS)

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path("playground/quickstart")
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white")
 _WORDS = ("What color is it?", "Is there a circle, a square or a triangle somewhere in this picture?")
-_SET_BY_LAUNCHERS = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_SET_BY_LAUNCHERS = ("EVALUATE_LAUNCH", "LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def write_questions(root: Path, count: int = 12) -> Path:

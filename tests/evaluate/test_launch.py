@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,16 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 
+from evaluate import processes
 from evaluate.__main__ import main
-from evaluate.launch import predict_with_lightning
-from evaluate.placement import list_owned
+from evaluate.launch import Answerer, choose_placement, choose_workers
+from evaluate.predictors.fake import FakePredictor
 from evaluate.records import read_parts
 from evaluate.report import read_report
-from evaluate.sample import Generation
+from evaluate.sample import Generation, Sample
+from internvl.conversation import Conversation
 from internvl.errors import InputError
 from tests.evaluate.questions import FOLDER, count_lines, read_texts, run, start, write_questions
 
@@ -53,6 +55,10 @@ class Place:
     @property
     def report(self) -> bytes:
         return (self.folder / "report.json").read_bytes()
+
+    @property
+    def predictions(self) -> bytes:
+        return (self.folder / "predictions.jsonl").read_bytes()
 
     def run(self, *more: object) -> str:
         """What the command prints."""
@@ -103,6 +109,9 @@ def place(straight: Place, tmp_path: Path) -> Place:
 def test_model_answers_every_question_and_the_answers_differ(straight: Place) -> None:
     texts = read_texts(straight.folder)
     assert len(texts) == COUNT
+    rows = [json.loads(line) for line in straight.predictions.splitlines()]
+    assert [row["id"] for row in rows] == [f"{number // 2:03}-{number % 2}" for number in range(COUNT)]
+    assert {row["id"]: row["text"] for row in rows} == texts
     assert len(set(texts.values())) > COUNT / 2, "a mix-up between ranks or batches could go unseen"
 
 
@@ -125,7 +134,7 @@ def test_two_processes_give_the_same_answers_and_the_same_report(straight: Place
     assert output.count("quickstart: accuracy") == 1, "only one process reports"
     shares = [count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)]
     assert shares == [COUNT / 2, COUNT / 2]
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert place.report == straight.report
 
 
@@ -157,7 +166,7 @@ def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) 
     assert f"expected {COUNT} predictions" in refused.stderr
     output = place.run("--batch-size", 1)
     assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert count_lines(place.folder) == COUNT, "no sample was answered twice"
     assert place.report == straight.report
 
@@ -169,9 +178,27 @@ def test_killed_processes_go_on_as_another_number_with_another_batch_size(straig
     assert 1 < done < COUNT, "the kill came too late to be in the middle"
     output = place.run("--batch-size", 3)
     assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
-    assert read_texts(place.folder) == read_texts(straight.folder)
+    assert place.predictions == straight.predictions
     assert count_lines(place.folder) == COUNT, "no sample was answered twice"
     assert place.report == straight.report
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_ctrl_c_with_worker_processes_says_one_line_and_leaves_nobody(place: Place) -> None:
+    process = start(*place.command, "--allow-size", "--batch-size", 1, "--devices", 2, "--num-workers", 1)
+    end = time.monotonic() + 120
+    while not all(count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "no answer within two minutes"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    *progress, last = errors.splitlines()
+    assert all(" answers, " in line for line in progress), errors
+    stored = count_lines(place.folder)
+    assert last == f"stopped by SIGINT; {stored} of {COUNT} answers to quickstart are stored; the same command goes on"
 
 
 def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
@@ -188,36 +215,77 @@ def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(
     assert errors.count("\n") == 1
 
 
-def test_processes_own_neighbouring_gpus(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As if there were seven GPUs, none of which has room for the model."""
-    weights = (checkpoint / "model.safetensors").stat().st_size // 2
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> int:
+    """As if there were seven GPUs, none of which has room for the model; the bytes of memory that they have."""
+    room = (checkpoint / "model.safetensors").stat().st_size // 2
     fakes: dict[str, Any] = {
         **{"is_available": lambda: True, "device_count": lambda: 7, "is_bf16_supported": lambda: True},
-        **{"set_device": lambda device: None, "mem_get_info": lambda number: (weights, weights)},
+        **{"set_device": lambda device: None, "mem_get_info": lambda number: (room, room)},
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
-    monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setenv("EVALUATE_GPUS_PER_MODEL", "")
     monkeypatch.delenv("EVALUATE_GPUS_PER_MODEL")
-    found = []
+    return room
 
-    def predict(trainer: Any, module: Any, **_: Any) -> None:
-        first = trainer.strategy.parallel_devices
-        found.append([[device.index for device in list_owned(each, module.each)] for each in first])
 
-    monkeypatch.setattr(L.Trainer, "predict", predict)
-    run: Any = SimpleNamespace(
-        spec=str(checkpoint), generation=Generation(), folder=tmp_path, name="q", samples=[], todo=list
+def test_processes_own_neighbouring_gpus(gpus: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    placement = choose_placement(str(checkpoint), processes.Place(), "auto", "auto")
+    assert placement.line().endswith("on 2 GPUs each, 3 processes; GPU 6 left idle")
+    # The others find the first one's model in the memory.
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (1, gpus))
+    owned = []
+    for rank in range(3):
+        place = processes.Place(rank, 3, rank, "self", "launch")
+        assert choose_placement(str(checkpoint), place, "auto", "auto") == placement
+        answerer = Answerer(place, placement.each, batch_size=1, num_workers=None)
+        owned.append([device.index for device in answerer.devices])
+    assert owned == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(InputError, match=r"^--devices: expected at most 7, the GPUs that are there, got 8; lower it"):
+        choose_placement(str(checkpoint), processes.Place(), "8", "auto")
+
+
+def test_processes_that_somebody_else_started_have_the_gpus_that_they_see(
+    gpus: int, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def own(local_rank: int, each: str = "auto") -> list[int]:
+        place = processes.Place(local_rank, 4, local_rank, "slurm", "slurm-1.0")
+        chosen = choose_placement(str(checkpoint), place, "auto", each).each
+        return [device.index for device in Answerer(place, chosen, batch_size=1, num_workers=0).devices]
+
+    assert [own(rank) for rank in (0, 3)] == [[0], [3]]
+    assert [own(rank, "2") for rank in (0, 1)] == [[0, 1], [2, 3]]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # each task is bound to its own
+    assert [own(rank) for rank in (0, 3)] == [[0], [0]]
+
+
+def test_workers_are_as_many_as_the_machine_has_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_workers(processes.Place()) == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert choose_workers(processes.Place(count=8)) == 7
+    assert choose_workers(processes.Place(count=2)) == 8
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert choose_workers(processes.Place(count=8)) == 1
+
+
+def test_a_model_is_loaded_once_for_all_benchmarks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = []
+    monkeypatch.setattr(
+        "evaluate.launch.load_predictor", lambda spec, *devices: loaded.append(spec) or FakePredictor("yes")
     )
-    options: dict[str, Any] = {"batch_size": 1, "num_workers": 0}
-    predict_with_lightning(run, devices="auto", **options)
-    assert "on 2 GPUs each, 3 processes; GPU 6 left idle\nq: 0 samples to answer on 3 GPU" in capsys.readouterr().out
-    # The next benchmark finds the first one's model in the memory.
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (1, weights))
-    predict_with_lightning(run, devices="auto", **options)
-    assert found == [[[0, 1], [2, 3], [4, 5]]] * 2
-    with pytest.raises(InputError, match=r"^--devices: expected at most the 7 GPUs that are visible, got 8"):
-        predict_with_lightning(run, devices=8, **options)
+    answerer = Answerer(processes.Place(), 1, batch_size=2, num_workers=0)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        samples = [Sample(number, Conversation.ask("Why?")) for number in "123"]
+        one: Any = SimpleNamespace(
+            spec="fake:yes", generation=Generation(), folder=tmp_path / name, name=name, samples=samples
+        )
+        answerer.answer(one, samples[1:])
+        assert sorted(read_parts(tmp_path / name)) == ["2", "3"]
+        assert f"{name}: 2 samples to answer on 1 CPU process, 1 are done" in capsys.readouterr().out
+    assert loaded == ["fake:yes"]

@@ -227,10 +227,10 @@ def test_predicting_and_scoring_can_be_two_commands(root: Path, capsys: pytest.C
     assert done.returncode == 0, done.stderr
     line, loaded = done.stdout.splitlines()
     assert line.startswith("quickstart: accuracy 50.00 [50.00, 50.00]")
-    assert loaded == "numpy"
+    assert loaded == "PIL numpy"  # for the number, and for the pictures of the report's page
     report = (folder / "report.json").read_bytes()
     done = run("fake:no", "quickstart", "--root", root, "--output", root / "out", code=WATCH)
-    assert done.stdout.splitlines() == ["quickstart: all 12 samples are done", line, "numpy"]
+    assert done.stdout.splitlines() == ["quickstart: all 12 samples are done", line, "PIL numpy"]
     assert (folder / "report.json").read_bytes() == report
 
 
@@ -283,7 +283,7 @@ def test_shuffled_run_lies_beside_the_seen_one_and_is_scored_and_compared_again(
     assert main(["score", str(shuffled), "--root", str(root / "moved")]) == 0
     assert (shuffled / "report.json").read_bytes() == written
     assert main(["compare", str(seen), str(shuffled)]) == 2
-    assert "expected runs of the same benchmark, protocol and prompts" in capsys.readouterr().err
+    assert "expected runs of the same benchmark, protocol, prompts and targets" in capsys.readouterr().err
     assert main(["compare", str(seen), str(shuffled), "--anyway"]) == 0
 
 

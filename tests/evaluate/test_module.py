@@ -14,6 +14,7 @@ import torch
 from evaluate.batches import Item
 from evaluate.module import PredictModule
 from evaluate.predictor import StoppedError
+from evaluate.predictors.fake import FakePredictor
 from evaluate.records import PartWriter, read_parts
 from evaluate.sample import Generation, Prediction
 from internvl.errors import InputError
@@ -34,7 +35,7 @@ class Echo:
 @pytest.fixture
 def module(tmp_path: Path) -> PredictModule:
     """As after `setup`, with another predictor."""
-    module = PredictModule("fake:yes", Generation(max_new_tokens=3), tmp_path)
+    module = PredictModule(lambda: FakePredictor("yes"), Generation(max_new_tokens=3), tmp_path)
     module.__dict__.update(predictor=Echo(), writer=PartWriter(tmp_path, 0))
     return module
 
@@ -69,7 +70,7 @@ def test_rows_are_left_where_they_are(module: PredictModule) -> None:
 
 
 def test_setup_loads_the_predictor_on_the_rank_and_teardown_closes_its_file(tmp_path: Path) -> None:
-    module = PredictModule("fake:yes", Generation(), tmp_path)
+    module = PredictModule(lambda: FakePredictor("yes"), Generation(), tmp_path)
     trainer: Any = SimpleNamespace(global_rank=3, strategy=SimpleNamespace(root_device="cpu"))
     module._trainer = trainer
     module.setup("predict")
@@ -122,14 +123,3 @@ def test_a_process_whose_run_was_killed_stops_before_its_next_batch(
     with pytest.raises(InputError, match=r"^run: expected the process that started this one, got its end"):
         module.predict_step([Item("c", "C", None)], 2)
     assert sorted(read_parts(tmp_path)) == ["a", "b"]
-
-
-def test_setup_hands_over_all_gpus_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr("evaluate.module.load_predictor", lambda spec, *devices: given.extend(devices))
-    module = PredictModule("fake:yes", Generation(), tmp_path, each=2)
-    trainer: Any = SimpleNamespace(global_rank=1, strategy=SimpleNamespace(root_device=torch.device("cuda", 2)))
-    module._trainer = trainer
-    module.setup("predict")
-    module.teardown("predict")
-    assert given == [torch.device("cuda", 2), torch.device("cuda", 3)]

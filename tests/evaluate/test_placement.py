@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from evaluate.placement import Placement, choose_dtype, choose_each, list_owned, place, weigh_folder
+from evaluate.placement import Placement, choose_dtype, choose_each, list_owned, place_model, weigh_folder
 from internvl.errors import InputError
 from internvl.model import load_model
 from tests.tiny_wrapped import wrap_checkpoint
@@ -18,7 +18,7 @@ GB = 10**9
 
 
 def place_gpus(devices: int, asked: str, weights: int, free: int = 84 * GB) -> Placement:
-    return place(devices, asked, lambda: weights, on_gpu=True, measure=lambda count: [free] * count)
+    return place_model(devices, asked, lambda: weights, on_gpu=True, measure=lambda count: [free] * count)
 
 
 def test_a_model_gets_the_fewest_gpus_that_leave_a_fifth_of_their_memory() -> None:
@@ -59,15 +59,15 @@ def test_what_cannot_be_spread_has_one_device_and_is_not_measured() -> None:
     def fail(*_: int) -> list[int]:
         raise AssertionError
 
-    assert place(4, "auto", None, on_gpu=True, measure=fail) == Placement(4)
-    assert place(3, "auto", lambda: 80 * GB, on_gpu=False, measure=fail) == Placement(3)
-    assert place(4, "1", lambda: 80 * GB, on_gpu=True, measure=fail) == Placement(4)
+    assert place_model(4, "auto", None, on_gpu=True, measure=fail) == Placement(4)
+    assert place_model(3, "auto", lambda: 80 * GB, on_gpu=False, measure=fail) == Placement(3)
+    assert place_model(4, "1", lambda: 80 * GB, on_gpu=True, measure=fail) == Placement(4)
     with pytest.raises(InputError, match=r"^--gpus-per-model: expected 1 for a model that cannot be spread, got 2"):
-        place(4, "2", None, on_gpu=True, measure=fail)
+        place_model(4, "2", None, on_gpu=True, measure=fail)
     with pytest.raises(InputError, match=r"^--gpus-per-model: expected 1 without GPUs, got 2"):
-        place(4, "2", lambda: 1, on_gpu=False, measure=fail)
+        place_model(4, "2", lambda: 1, on_gpu=False, measure=fail)
     with pytest.raises(InputError, match=r"^--gpus-per-model: expected at most the 4 GPUs of --devices, got 5"):
-        place(4, "5", lambda: 1, on_gpu=True, measure=fail)
+        place_model(4, "5", lambda: 1, on_gpu=True, measure=fail)
 
 
 def test_a_folder_weighs_what_its_parameters_do(checkpoint: Path, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from evaluate.records import PartWriter, claim_folder, read_parts
+from evaluate.records import PartCounter, PartWriter, claim_folder, read_parts, write_predictions
 from evaluate.sample import Prediction
 from internvl.errors import InputError
 
@@ -119,3 +120,29 @@ def test_a_folder_is_claimed_by_one_run_until_it_ends(tmp_path):
             pass
     with claim_folder(folder):
         assert not folder.exists()
+
+
+def test_lines_of_all_parts_are_counted_once_and_errors_are_told_from_texts(tmp_path: Path) -> None:
+    write(tmp_path, Prediction("1", '"error": null}\n'), Prediction("2", "", '"error": null}'), rank=0)
+    counter = PartCounter(tmp_path)
+    assert (counter.answers, counter.errors) == (2, 1)
+    write(tmp_path, Prediction("3", "é"), rank=7)
+    with (tmp_path / "part-0.jsonl").open("ab") as part:
+        part.write(b'{"id": "4", "te')
+    counter.count()
+    assert (counter.answers, counter.errors) == (3, 1)
+    write(tmp_path, Prediction("4", "x"), Prediction("5", "", "gone"), rank=0)  # cuts what was torn
+    for _ in range(2):
+        counter.count()
+        assert (counter.answers, counter.errors) == (5, 2)
+
+
+def test_one_file_of_all_predictions_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    for text in ("a much longer answer", "図\u2028"):
+        write_predictions(tmp_path, [Prediction("1", text), Prediction("2", "", "gone")])
+        lines = (tmp_path / "predictions.jsonl").read_bytes().splitlines()
+        assert [Prediction(**json.loads(line)) for line in lines] == [
+            Prediction("1", text),
+            Prediction("2", "", "gone"),
+        ]
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.jsonl"]

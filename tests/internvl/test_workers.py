@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from internvl.workers import end_with_parent
+from internvl.workers import end_with_parent, tell_of_thread
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = "import os, signal, time\nfrom internvl.workers import *\n"
@@ -73,8 +73,18 @@ def test_a_kill_takes_the_workers_along(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_process_without_a_parent_stays() -> None:
+    hook = sys.excepthook
     end_with_parent()
     time.sleep(0.1)
+    assert sys.excepthook is hook
+
+
+def test_a_worker_says_nothing_about_tensors_that_nobody_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    for error in (EOFError(), ConnectionResetError()):
+        tell_of_thread(type(error), error, None)
+    assert capsys.readouterr().err == ""
+    tell_of_thread(ValueError, ValueError("a bug"), None)
+    assert capsys.readouterr().err == "ValueError: a bug\n"
 
 
 @pytest.mark.slow

@@ -213,7 +213,9 @@ def test_checkpoint_on_the_hub_is_fetched_once_and_is_the_same_model(
     loaded = load("hub:owner/tiny", "cpu")
     row = loaded.processor(chats[0])
     assert loaded.generate([row], Generation()) == load(str(checkpoint), "cpu").generate([row], Generation())
-    monkeypatch.setenv("LOCAL_RANK", "1")  # as in the processes that Lightning starts
+    # As in the processes that the first one starts.
+    for name, value in {"EVALUATE_LAUNCH": "1-1", "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
     describe("hub:owner/tiny")
     assert hub.requests == []
 

@@ -1,4 +1,4 @@
-"""Progress before training: a bar for people who watch, lines for log files, nothing for what is done at once."""
+"""Progress: a bar for people who watch, lines for log files, nothing for what is done at once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-import train.progress
-from train.progress import Progress
+import internvl.progress
+from internvl.progress import Progress, tell_time
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(train.progress, "time", clock)
+    monkeypatch.setattr(internvl.progress, "time", clock)
     return clock
 
 
@@ -47,11 +47,12 @@ def test_a_log_file_gets_a_line_now_and_then_and_one_at_the_end(clock, capsys):
         for done in range(0, 12_000_001, 1_000_000):
             progress.update(done, 12_000_000)
             clock.now += 7
+        progress.update(12_000_000, 12_000_000)
     assert capsys.readouterr().err.splitlines() == [
-        "index of rows: 3,000,000 of 12,000,000 rows, 21 s",
-        "index of rows: 6,000,000 of 12,000,000 rows, 42 s",
-        "index of rows: 9,000,000 of 12,000,000 rows, 63 s",
-        "index of rows: 12,000,000 of 12,000,000 rows, 84 s",
+        "index of rows: 3,000,000 of 12,000,000 rows, 142,857/s, 1 min 3 s left",
+        "index of rows: 6,000,000 of 12,000,000 rows, 142,857/s, 42 s left",
+        "index of rows: 9,000,000 of 12,000,000 rows, 142,857/s, 21 s left",
+        "index of rows: 12,000,000 of 12,000,000 rows, 142,857/s, 1 min 24 s",
     ]
 
 
@@ -62,20 +63,47 @@ def test_the_end_follows_a_line_even_when_it_comes_soon(clock, capsys):
     clock.now += 1
     progress.update(60, 100)
     progress.update(100, 100)
-    assert capsys.readouterr().err.splitlines() == ["plan: 50 of 100 rows, 21 s", "plan: 100 of 100 rows, 22 s"]
+    assert capsys.readouterr().err.splitlines() == [
+        "plan: 50 of 100 rows, 2.4/s, 21 s left",
+        "plan: 100 of 100 rows, 4.5/s, 22 s",
+    ]
+
+
+def test_what_was_done_before_does_not_count_into_the_rate(clock, capsys):
+    progress = Progress("vqa", unit="answers", done=1000, first=5)
+    clock.now += 6
+    progress.update(1000, 5000)
+    clock.now += 24
+    progress.update(1060, 5000, "3 errors")
+    assert capsys.readouterr().err.splitlines() == [
+        "vqa: 1,000 of 5,000 answers, 6 s",
+        "vqa: 1,060 of 5,000 answers, 2/s, 32 min 50 s left, 3 errors",
+    ]
+
+
+def test_a_duration_has_its_two_largest_units():
+    assert [tell_time(seconds) for seconds in (0.4, 59.4, 59.6, 468, 3600, 90_061)] == [
+        "0 s",
+        "59 s",
+        "1 min 0 s",
+        "7 min 48 s",
+        "1 h 0 min",
+        "25 h 1 min",
+    ]
 
 
 def test_a_terminal_gets_a_bar_that_is_closed(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Progress("index of rows") as progress:
+    with Progress("index of rows", done=10) as progress:
         progress.update(20, 100)
-        progress.update(100, 100)
+        progress.update(100, 100, "2 errors")
         bar = progress.bar
-    assert (bar.n, bar.total) == (100, 100)
+    assert (bar.n, bar.total, bar.initial) == (100, 100, 10)
     assert bar.disable  # closed
     assert "index of rows" in terminal.getvalue()
     assert "100/100" in terminal.getvalue()
+    assert "2 errors" in terminal.getvalue()
 
 
 def test_a_terminal_without_news_shows_no_bar(monkeypatch):
