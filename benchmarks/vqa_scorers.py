@@ -149,11 +149,13 @@ def judge_chart_plain(prediction: str, target: str) -> float:
         except ValueError:
             return None
 
-    said = prediction.strip()
-    value, number = read(target), read(said)
-    if value is not None and number:
-        return float(abs(value - number) / abs(number) <= 0.05)
-    return float(target.lower() == said.lower())
+    def judge(said: str, wanted: str) -> bool:
+        value, number = read(wanted), read(said)
+        if value is not None and number:
+            return abs(value - number) / abs(number) <= 0.05
+        return wanted.lower() == said.lower()
+
+    return float(max([judge(prediction.strip(), wanted) for wanted in [target]]))
 
 
 def forget() -> None:

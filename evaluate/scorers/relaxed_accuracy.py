@@ -29,8 +29,8 @@ def read_number(text: str) -> float | None:
 
 def matches(reference: str, other: str) -> bool:
     """Whether the other text is near the reference; a reference of zero is a text."""
-    number, value = read_number(reference), read_number(other)
-    if number and value is not None:
+    number = read_number(reference)
+    if number and (value := read_number(other)) is not None:
         return abs(value - number) / abs(number) <= TOLERANCE
     return reference.lower() == other.lower()
 
