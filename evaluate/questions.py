@@ -6,7 +6,6 @@ with the prompt twice, and a note says so.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.jsonl import read_rows
+from evaluate.processes import find_place
 from evaluate.sample import Prediction, Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
@@ -104,7 +104,7 @@ def read_samples(
         info = {"question_id": question.id} | ({"annotation": question.answer} if annotated else {})
         chat = Conversation.ask(text, root / question.image, source=question.where)
         samples.append(Sample(str(question.id), chat, find_target(question), info))
-    if doubled and os.environ.get("LOCAL_RANK", "0") == "0":
+    if doubled and find_place().is_first:
         print(
             f"note: {doubled[0].where}: {len(doubled)} of {len(samples)} questions end with the prompt already; "
             "the model reads it twice, as published",

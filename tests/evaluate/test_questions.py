@@ -122,6 +122,7 @@ def test_question_that_has_the_prompt_already_is_asked_as_published_and_noted(
 def test_other_processes_do_not_repeat_the_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("EVALUATE_LAUNCH", "a")):
+        monkeypatch.setenv(name, value)
     read_samples(write(tmp_path, {"question": PROMPT}), tmp_path, lambda question: None)
     assert capsys.readouterr().err == ""
