@@ -206,7 +206,7 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
     chosen: dict[str, Benchmark] = {}
     for name in filter(None, names.split(",")):
         if name not in known and name not in groups:
-            close = difflib.get_close_matches(name, [*known, *groups], n=3, cutoff=0.4)
+            close = difflib.get_close_matches(name, [*known, *groups], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "see sh evaluate.sh --list"
             raise InputError(f"benchmark: expected a known name, got {name!r}; {hint}")
         for benchmark in [known[name]] if name in known else groups[name]:

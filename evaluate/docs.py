@@ -18,7 +18,7 @@ def render_pages() -> dict[str, str]:
 
 def _render_table(benchmarks: list[Benchmark]) -> str:
     rows = [
-        f"| [`{b.name}`](data/{b.name}.md) | {b.metric} | {f'{b.size:,}' if b.size else 'as made'} | {b.protocol} | "
+        f"| [`{b.name}`](data/{b.name}.md) | {b.metric} | {f'{b.size:,}' if b.size else 'any number'} | {b.protocol} | "
         f"{_render_parity(b.parity)} | {b.generation.max_new_tokens} | {', '.join(b.groups)} | "
         f"{'needs a key' if b.judged else ''} |"
         for b in benchmarks
@@ -46,7 +46,7 @@ def _render_parity(parity: Parity | None) -> str:
 
 def _render_data(benchmark: Benchmark) -> str:
     needs = describe_needs(benchmark)
-    size = "as many samples as were made" if needs.size is None else f"{needs.size:,} samples"
+    size = "as many samples as the files hold" if needs.size is None else f"{needs.size:,} samples"
     lines = [
         f"# Data for {needs.name}",
         "",

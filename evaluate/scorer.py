@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -75,6 +75,7 @@ class MeanScorer:
         primary: the metric that holds the mean.
         scale: factor on every mean; 100 gives percent.
         groups: target -> names of the groups it belongs to; each group adds the metric `primary/group`.
+        beside: other rules for the same samples; each adds the metric of its name, which never is the headline.
 
     Example:
         >>> scorer = MeanScorer("same_length", lambda prediction, target: float(len(prediction) == len(target)))
@@ -88,6 +89,7 @@ class MeanScorer:
     scale: float = 100.0
     higher_is_better: bool = True
     groups: Callable[[Any], Iterable[str]] | None = None
+    beside: Mapping[str, Callable[[str, Any], float | None]] = field(default_factory=dict, hash=False)
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores:
         """Score all answers; without a single scored sample the mean is nan.
@@ -100,19 +102,25 @@ class MeanScorer:
                 f"{self.name}: expected one target per prediction, "
                 f"got {len(predictions)} predictions and {len(targets)} targets; pass both in the same order"
             )
-        samples = tuple(map(self._judge, predictions, targets))
+        samples = self._judge(self.rule, predictions, targets)
         members: dict[str, list[float | None]] = {}
         if self.groups is not None:
             for sample, target in zip(samples, targets, strict=True):
                 for group in self.groups(target):
                     members.setdefault(group, []).append(sample)
         metrics = {self.primary: self._mean(samples)}
+        metrics.update(
+            (name, self._mean(self._judge(rule, predictions, targets))) for name, rule in self.beside.items()
+        )
         metrics.update((f"{self.primary}/{group}", self._mean(members[group])) for group in sorted(members))
         return Scores(metrics, samples)
 
-    def _judge(self, prediction: str, target: Any) -> float | None:
-        value = self.rule(prediction, target)
-        return 0.0 if value is not None and isinstance(prediction, NoAnswer) else value
+    @staticmethod
+    def _judge(
+        rule: Callable[[str, Any], float | None], predictions: Sequence[str], targets: Sequence[Any]
+    ) -> tuple[float | None, ...]:
+        values = zip(map(rule, predictions, targets), predictions, strict=True)
+        return tuple(0.0 if value is not None and isinstance(said, NoAnswer) else value for value, said in values)
 
     def _mean(self, samples: Iterable[float | None]) -> float:
         scored = [sample for sample in samples if sample is not None]

@@ -47,7 +47,7 @@ _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 _LOOSE_PERIOD = re.compile(r"\.(?!\d)")
 # The published call passes re.UNICODE (32) where `sub` takes the largest number of replacements.
 _MAX_LOOSE_PERIODS = 32
-_CACHE_SIZE = 2**16
+_CACHE_SIZE = 2**17
 _NUM_M4C_ANSWERS = 10
 
 
@@ -76,6 +76,7 @@ class VQATarget:
             )
 
 
+@lru_cache(maxsize=_CACHE_SIZE)
 def join_lines(text: str) -> str:
     """The text on one line, without white space around it."""
     return text.replace("\n", " ").replace("\t", " ").strip()
@@ -173,12 +174,15 @@ RULES: dict[str, Callable[[str, VQATarget], float]] = {
 def vqa_accuracy(protocol: str = "internvl-v1.2") -> MeanScorer:
     """The scorer of a protocol: `accuracy` in percent, over all and per question type and answer type.
 
+    What the other protocols give for the same answers stands beside it, as `accuracy@protocol`.
+
     Raises:
         ValueError: the protocol is unknown.
     """
     if protocol not in RULES:
         raise ValueError(f"protocol: expected one of {', '.join(RULES)}, got {protocol!r}; choose one of these")
-    return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups)
+    beside = {f"accuracy@{other}": rule for other, rule in RULES.items() if other != protocol}
+    return MeanScorer(f"vqa_accuracy@{protocol}", RULES[protocol], groups=_name_groups, beside=beside)
 
 
 def _name_groups(target: VQATarget) -> tuple[str, ...]:

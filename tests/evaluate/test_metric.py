@@ -17,8 +17,11 @@ from torchmetrics import MetricCollection
 
 from evaluate import metric as module
 from evaluate.metric import ScorerMetric
-from evaluate.scorer import MeanScorer, Scores
+from evaluate.scorer import MeanScorer, Scorer, Scores
+from evaluate.scorers.anls import ANLSTarget, anls
 from evaluate.scorers.exact_match import exact_match
+from evaluate.scorers.gqa import GQATarget, gqa
+from evaluate.scorers.relaxed_accuracy import relaxed_accuracy
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
 
 PREDICTIONS = ["red", "", "图 🙂 é\u2028", "two\nlines\x00", "a" * 3000, "no", "\ud83d"]
@@ -106,6 +109,24 @@ def test_metric_of_nothing_is_nan_and_reset_forgets() -> None:
 def test_unequal_lengths_are_named() -> None:
     with pytest.raises(ValueError, match="exact_match: expected one target per prediction, got 2 and 1"):
         ScorerMetric(exact_match()).update(["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("scorer", "targets"),
+    [
+        (anls(), [ANLSTarget(("red", "blue"), ("evidence=Map",)), ANLSTarget(("猫",)), ANLSTarget(("12",))]),
+        (relaxed_accuracy(), ["red", ["x", "图"], "12%"]),
+        (gqa(), [GQATarget("red", group="g"), GQATarget("cat", balanced=False), GQATarget("12", structural="query")]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_rules_over_answers_give_the_same_in_batches(scorer: Scorer, targets: list[Any]) -> None:
+    predictions, kind = ["Red.", "图", "12"], type(targets[0])
+    metric = ScorerMetric(scorer, revive=None if kind is str else lambda content: kind(**content))
+    metric.update(predictions[:1], targets[:1])
+    metric.update(predictions[1:], targets[1:])
+    assert values(metric) == scorer(predictions, targets).metrics
+    assert scorer(predictions, targets).metrics[scorer.primary] > 0
 
 
 def test_dataclass_targets_are_revived() -> None:

@@ -12,10 +12,13 @@ import sys
 
 import pytest
 
-from evaluate.scorer import MeanScorer, Scorer
+from evaluate.scorer import MeanScorer, NoAnswer, Scorer
 from evaluate.scorers.exact_match import exact_match
 
-MODULES = ["evaluate.scorer", "evaluate.scorers.exact_match", "evaluate.scorers.vqa_accuracy"]
+MODULES = [
+    "evaluate.scorer",
+    *(f"evaluate.scorers.{name}" for name in ("anls", "exact_match", "gqa", "relaxed_accuracy", "vqa_accuracy")),
+]
 
 
 def read_number(prediction: str, _: object) -> float | None:
@@ -52,6 +55,16 @@ def test_group_metrics_are_means_of_their_members() -> None:
     assert list(metrics) == ["accuracy", "accuracy/a", "accuracy/b", "accuracy/c"]
     assert (metrics["accuracy/a"], metrics["accuracy/b"]) == (50.0, 100.0)
     assert math.isnan(metrics["accuracy/c"])
+
+
+def test_other_rules_stand_beside_and_never_credit_a_failure() -> None:
+    double = {"double": lambda prediction, target: 2.0 if prediction != "" else 1.0}
+    scorer = MeanScorer("number", read_number, beside=double, groups=first_letter)
+    scores = scorer(["1", "1", "0"], ["ant", "bee", "bee"])
+    assert list(scores.metrics) == ["accuracy", "double", "accuracy/a", "accuracy/b"]
+    assert (scores.metrics["accuracy"], scores.metrics["double"]) == (pytest.approx(200 / 3), 200.0)
+    assert scorer(["1", NoAnswer()], ["ant", "bee"]).metrics["double"] == 100.0
+    assert hash(scorer) == hash(MeanScorer("number", read_number, beside=double, groups=first_letter))
 
 
 def test_order_of_samples_cannot_change_a_digit() -> None:
