@@ -9,16 +9,14 @@ says neither, it is wrong.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evaluate.scorer import Scores
-from evaluate.scorers.final_answer import find_final_answer
+from evaluate.scorers.yes_no import read_yes
 
 _NEGATIONS = frozenset({"No", "not", "no"})
-_WORD = re.compile(r"\b(?:(yes)|no|not)\b|n['’]t\b", re.IGNORECASE)
 _NAMES = ("accuracy", "precision", "recall", "f1", "yes_ratio")
 
 
@@ -61,17 +59,6 @@ def says_yes(text: str) -> bool:
         (False, True, True)
     """
     return _NEGATIONS.isdisjoint(text.partition(".")[0].replace(",", "").split(" "))
-
-
-def read_yes(text: str) -> bool | None:
-    """The first yes or no of the final answer, in any spelling; None where there is neither.
-
-    Example:
-        >>> read_yes("NO!"), read_yes("It isn't."), read_yes("(yes)"), read_yes("nope")
-        (False, False, True, None)
-    """
-    found = _WORD.search(find_final_answer(text))
-    return None if found is None else found[1] is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluate.scorers.pope import Confusion, PopeScorer, PopeTarget, count_answers, read_yes, says_yes
+from evaluate.scorers.pope import Confusion, PopeScorer, PopeTarget, count_answers, says_yes
 
 KEYS = {"TP": "true_positives", "FP": "false_positives", "TN": "true_negatives", "FN": "false_negatives"}
 
@@ -56,18 +56,6 @@ def test_whole_run_agrees_with_the_original(family: dict[str, Any]) -> None:
         assert metrics[f"yes_ratio/{category}"] == pytest.approx(values["yes_ratio"])
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        *(("NO", False), ("No!", False), ("No。", False), ("no\n", False), ("It isn’t", False), ("(yes)", True)),
-        *(("", None), ("nope", None), ("unclear", None), ("否", None), ("eyes", None), ("Yes. No.", True)),
-        ("Yes, some say. Answer: no", False),
-    ],
-)
-def test_corrected_reading_knows_any_spelling_and_nothing_else(text: str, expected: bool | None) -> None:
-    assert read_yes(text) is expected
-
-
 def make_answers(count: int, seed: int = 0) -> tuple[list[str], list[PopeTarget]]:
     generator = random.Random(seed)
     texts = generator.choices(["yes", "No", "NO", "", "没有", "Yes, there is."], k=count)
@@ -102,5 +90,4 @@ def test_very_long_answer_is_read_quickly() -> None:
     start = time.perf_counter()
     for text in ("no" * 50_000, "isn'" * 25_000, "a " * 50_000):
         says_yes(text)
-        read_yes(text)
     assert time.perf_counter() - start < 1
