@@ -1,7 +1,7 @@
 """SEED-Bench: the first character of an answer is its letter; accuracy over pictures, videos and twelve types.
 
 Rule of InternVL at tag v1.2.2, `calculation.py`; nothing is stripped, so that ` A` is wrong. The headline is the
-accuracy over pictures (types 1 to 9). `exact_accuracy` is what `evaluate_seed.py` prints: the answer is the letter alone.
+accuracy over pictures (types 1 to 9). `exact_accuracy` is printed by `evaluate_seed.py`: the answer is the letter.
 """
 
 from __future__ import annotations
