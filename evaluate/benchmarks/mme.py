@@ -1,11 +1,13 @@
 """MME: two yes-or-no questions about each picture, in ten categories of perception and four of cognition.
 
 Data: docs/data/mme.md. Rule: accuracy plus accuracy of pairs, summed over categories. Published numbers come from one
-unseeded draw with beams; answers are greedy here, as in the later code.
+unseeded draw with beams; answers are greedy here, as in the later code. `python -m evaluate.benchmarks.mme` writes the
+tables of questions from the folders that the authors publish.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,51 +23,37 @@ from internvl.errors import InputError, MissingError
 PROMPT = "Answer the question using a single word or phrase."
 _RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
 _SUFFIXES = (".jpg", ".png", ".jpeg")
-_Question = tuple[str, Path, str, str]
+_ANSWERS = ("Yes", "No")
 
 
 @dataclass(frozen=True)
 class Mme(Benchmark):
-    """Questions in a table per category (`Your_Results/`), or beside each picture as the authors publish them."""
+    """A table of questions per category, and pictures in folders of our own or of the authors."""
 
     folder: str = "data/mme"
 
     @property
     def files(self) -> tuple[str, ...]:
-        return ()  # one of three layouts, and none of them is a must
+        return tuple(f"{self.folder}/Your_Results/{category}.txt" for category in CATEGORIES)
 
     @property
     def metric(self) -> str:
         return "points of perception"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        folder = root / self.folder
-        tables = folder / "Your_Results"
-        release = next((folder / name for name in _RELEASES if (folder / name).is_dir()), None)
-        if release is None and not tables.is_dir():
-            raise MissingError(
-                f"{self.name}: expected {folder / _RELEASES[0]} or {tables}, which do not exist; "
-                f"docs/data/{self.name}.md says how to get them"
-            )
         samples = []
-        for category in CATEGORIES:
-            if tables.is_dir():
-                pictures = _find_pictures(folder, release, category)
-                questions = list(_read_table(tables / f"{category}.txt", pictures))
-            else:
-                questions = list(_read_release(release / category)) if release else []
+        for category, file in zip(CATEGORIES, self.files, strict=True):
+            pictures = _find_pictures(root / self.folder, category)
             counts: Counter[str] = Counter()
-            for where, picture, question, answer in questions:
-                if answer not in ("Yes", "No"):
-                    raise InputError(f"{where}: expected Yes or No as answer, got {answer!r}; get the file again")
-                counts[picture.name] += 1
-                prompt = Conversation.ask(f"{question} {PROMPT}", picture, source=where)
-                target = MmeTarget(answer == "Yes", category, picture.name)
-                samples.append(Sample(f"{category}/{picture.name}/{counts[picture.name]}", prompt, target))
+            for where, name, question, answer in _read_table(root / file):
+                counts[name] += 1
+                prompt = Conversation.ask(f"{question} {PROMPT}", pictures / name, source=where)
+                target = MmeTarget(answer == "Yes", category, name)
+                samples.append(Sample(f"{category}/{name}/{counts[name]}", prompt, target))
             for name, count in counts.items():
                 if count != 2:
                     raise InputError(
-                        f"{self.name}: expected two questions about {category}/{name}, got {count}; get the data again"
+                        f"{root / file}: expected two questions about {name}, got {count}; get the data again"
                     )
         return samples
 
@@ -93,43 +81,70 @@ class Mme(Benchmark):
             (folder / "submission" / f"{category}.txt").write_text(text, encoding="utf-8")
 
 
-def _find_pictures(folder: Path, release: Path | None, category: str) -> Path:
+def write_tables(folder: Path) -> list[Path]:
+    """Write the tables from the release that lies in a folder.
+
+    Raises:
+        InputError: the release is not complete.
+    """
+    release = _find_release(folder)
+    if release is None:
+        raise MissingError(f"{folder / _RELEASES[0]}: expected a folder, which does not exist; docs/data/mme.md helps")
+    tables = {category: list(_read_release(release / category)) for category in CATEGORIES}
+    for category, rows in tables.items():
+        if not rows:
+            raise MissingError(f"{release / category}: expected questions, which do not exist; get the data again")
+    written = []
+    for category, rows in tables.items():
+        path = folder / "Your_Results" / f"{category}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def _find_release(folder: Path) -> Path | None:
+    return next((folder / name for name in _RELEASES if (folder / name).is_dir()), None)
+
+
+def _find_pictures(folder: Path, category: str) -> Path:
     """The folder that the pictures of a category lie in."""
     places = [folder / "images" / category]
+    release = _find_release(folder)
     if release is not None:
         places += [release / category / "images", release / category]
     return next((place for place in places if place.is_dir()), places[0])
 
 
-def _read_table(path: Path, pictures: Path) -> Iterator[_Question]:
+def _read_table(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """`file:line`, picture, question and answer of every line."""
     for where, line in _read_lines(path):
         cells = line.split("\t")
-        if len(cells) != 3:
+        if len(cells) != 3 or cells[2] not in _ANSWERS:
             raise InputError(
-                f"{where}: expected picture, question and answer between tabs, got {len(cells)} cells; "
-                "get the file again"
+                f"{where}: expected picture, question and Yes or No between tabs, got {line[-60:]!r}; get it again"
             )
-        yield where, pictures / cells[0], cells[1], cells[2]
+        yield where, cells[0], cells[1], cells[2]
 
 
-def _read_release(folder: Path) -> Iterator[_Question]:
+def _read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Questions in a text file per picture: beside it, or in a folder beside that of the pictures."""
     texts = folder / "questions_answers_YN" if (folder / "questions_answers_YN").is_dir() else folder
     pictures = folder / "images" if (folder / "images").is_dir() else folder
-    found = {path.stem: path for path in sorted(pictures.glob("*")) if path.suffix.lower() in _SUFFIXES}
+    found = {path.stem: path.name for path in sorted(pictures.glob("*")) if path.suffix.lower() in _SUFFIXES}
     for path in sorted(texts.glob("*.txt")):
         if path.stem not in found:
             raise MissingError(f"{path}: expected its picture in {pictures}, which does not exist; get the data again")
         for where, line in _read_lines(path):
-            question, tab, answer = line.rpartition("\t")
-            if not tab:
-                raise InputError(f"{where}: expected question, tab and answer, got no tab; get the file again")
-            yield where, found[path.stem], question, answer.strip()
+            question, _, answer = line.rstrip().rpartition("\t")
+            if answer not in _ANSWERS:
+                raise InputError(
+                    f"{where}: expected a question, a tab, and Yes or No, got {line[-60:]!r}; get the file again"
+                )
+            yield found[path.stem], question.replace("\t", " "), answer
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
-    if not path.is_file():
-        raise MissingError(f"{path}: expected questions, which do not exist; docs/data/mme.md says how to get them")
     try:
         text = path.read_text(encoding="utf-8")
     except ValueError as error:
@@ -152,6 +167,22 @@ BENCHMARKS = [
             f"# the authors: {_AUTHORS}",
             "wget https://huggingface.co/OpenGVLab/InternVL/resolve/main/MME_Benchmark_release_version.zip",
             "unzip MME_Benchmark_release_version.zip",
+            "cd ../.. && python -m evaluate.benchmarks.mme  # writes data/mme/Your_Results/",
         ),
     ),
 ]
+
+
+def main() -> int:
+    """Write the tables below the current folder."""
+    try:
+        for path in write_tables(Path("data/mme")):
+            print(path)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

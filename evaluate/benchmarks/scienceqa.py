@@ -38,7 +38,7 @@ class ScienceQA(Benchmark):
         return "accuracy"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        samples = []
+        samples: list[Sample] = []
         for where, row in read_rows(root / self.questions, "image", "question", "choices", "answer", "hint"):
             texts = (row["image"], row["question"], row["hint"])
             if not all(isinstance(text, str) for text in texts) or not _has_answer(row):

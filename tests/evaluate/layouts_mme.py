@@ -1,4 +1,4 @@
-"""A small MME in the three layouts that are found on disks: a table per category, and the authors' two."""
+"""A small MME: a table of questions per category, and the two layouts of folders that the authors publish."""
 
 from __future__ import annotations
 

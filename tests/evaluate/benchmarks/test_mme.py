@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluate.benchmarks.mme import BENCHMARKS, Mme
+from evaluate.benchmarks.mme import main as write
+from evaluate.benchmarks.mme import write_tables as build_tables
 from evaluate.report import read_report
 from evaluate.sample import Generation
 from evaluate.score_command import main
 from internvl.errors import InputError, MissingError
-from tests.evaluate.layouts_mme import FOLDER, RELEASE, ask, write_release, write_tables
+from tests.evaluate.layouts_mme import FOLDER, RELEASE, write_release, write_tables
 from tests.evaluate.questions import write_rows
 
 
@@ -26,54 +29,58 @@ def test_prompts_equal_the_published_ones(family: dict[str, Any], tmp_path: Path
         assert sample.prompt.turns[-1].text == "<image>\n" + case["expected"]["question"]
 
 
-def test_all_layouts_hold_the_same_questions(tmp_path: Path) -> None:
+def test_tables_from_the_release_are_those_of_the_authors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     tables = Mme("mme").load(write_tables(tmp_path / "tables"))
-    release = Mme("mme").load(write_release(tmp_path / "release"))
+    monkeypatch.chdir(write_release(tmp_path / "release"))
+    assert write() == 0
+    assert capsys.readouterr().out.splitlines()[0] == "data/mme/Your_Results/existence.txt"
+    release = Mme("mme").load(tmp_path / "release")
     assert [(s.id, s.prompt.turns, s.target) for s in tables] == [(s.id, s.prompt.turns, s.target) for s in release]
     assert len(tables) == 14 * 4
     assert all(picture.is_file() for samples in (tables, release) for s in samples for picture in s.prompt.images)
-    # Tables of the authors beside their own pictures.
-    (tmp_path / "release" / FOLDER / "Your_Results").symlink_to(tmp_path / "tables" / FOLDER / "Your_Results")
-    both = Mme("mme").load(tmp_path / "release")
-    assert [s.prompt.images for s in both] == [s.prompt.images for s in release]
     [benchmark] = BENCHMARKS
     assert (benchmark.size, benchmark.generation) == (2374, Generation(max_new_tokens=20))
 
 
-def test_data_that_is_not_there_or_broken_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"mme: expected .*release_version or .*Your_Results, which do not exist"):
-        Mme("mme").load(tmp_path)
-    write_release(tmp_path)
-    flat = tmp_path / RELEASE / "count"
-    text, question = flat / "0001.txt", ask("count", 1)[0][0]
-    for content, message in (
-        (f"{question}\tYes", "expected two questions about count/0001.jpg, got 1"),
-        (f"{question}\tMaybe\n{question}\tNo", r"count/0001\.txt:1: expected Yes or No as answer, got 'Maybe'"),
-        (f"{question} Yes", r"count/0001\.txt:1: expected question, tab and answer, got no tab"),
-    ):
-        text.write_text(content)
-        with pytest.raises(InputError, match=message):
-            Mme("mme").load(tmp_path)
+def test_releases_that_are_not_there_or_broken_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write() == 2
+    assert "error: data/mme/MME_Benchmark_release_version: expected a folder" in capsys.readouterr().err
+    flat = write_release(tmp_path) / RELEASE / "count"
+    text = flat / "0001.txt"
+    text.write_text("Is it?\tMaybe")
+    with pytest.raises(InputError, match=r"count/0001\.txt:1: expected a question, a tab, and Yes or No, got 'Is it"):
+        build_tables(tmp_path / FOLDER)
     text.write_bytes("是\tYes".encode("gbk"))
     with pytest.raises(InputError, match=r"0001\.txt: expected text in UTF-8, got"):
-        Mme("mme").load(tmp_path)
+        build_tables(tmp_path / FOLDER)
     (flat / "0001.jpg").unlink()
     with pytest.raises(MissingError, match=r"0001\.txt: expected its picture in .*count"):
-        Mme("mme").load(tmp_path)
+        build_tables(tmp_path / FOLDER)
+    shutil.rmtree(flat)
+    with pytest.raises(MissingError, match=r"count: expected questions, which do not exist"):
+        build_tables(tmp_path / FOLDER)
+    assert not (tmp_path / FOLDER / "Your_Results").exists()
 
 
 def test_broken_tables_are_named(tmp_path: Path) -> None:
     table = write_tables(tmp_path) / FOLDER / "Your_Results" / "scene.txt"
-    table.write_text("0000.jpg\tIs it?\tYes\tyes\n")
-    with pytest.raises(InputError, match=r"scene\.txt:1: expected picture, question and answer between tabs, got 4"):
-        Mme("mme").load(tmp_path)
-    table.unlink()
-    with pytest.raises(MissingError, match=r"scene\.txt: expected questions, which do not exist"):
-        Mme("mme").load(tmp_path)
+    for content, message in (
+        ("0000.jpg\tIs it?\tYes\tyes\n", r"scene\.txt:1: expected picture, question and Yes or No between tabs"),
+        ("0000.jpg\tIs it?\tyes\n", r"scene\.txt:1: expected .*, got '0000"),
+        ("0000.jpg\tIs it?\tYes\n", r"scene\.txt: expected two questions about 0000\.jpg, got 1"),
+    ):
+        table.write_text(content)
+        with pytest.raises(InputError, match=message):
+            Mme("mme").load(tmp_path)
 
 
 def test_answers_score_as_computed_by_hand(tmp_path: Path) -> None:
-    samples = Mme("mme").load(write_release(tmp_path))
+    samples = Mme("mme").load(write_tables(tmp_path))
     rows = [{"id": sample.id, "text": "Yes" if "/0000" in sample.id else "No"} for sample in samples]
     rows[0]["text"] = rows[1]["text"] = "no, 不是"  # the first question of `existence` wrong, the second right
     rows[3]["text"] = "Yes\tor no"
