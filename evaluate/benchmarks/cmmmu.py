@@ -90,8 +90,7 @@ class Cmmmu(Benchmark):
         prompt = Conversation.ask(word_item(kind, row["question"], options), *pictures, source=where)
         target = None
         if self.split != "test":
-            allowed = {CHOICE: bool(answer) and set(answer) <= set(options), TRUE_OR_FALSE: answer in _TRUTHS}
-            if not allowed.get(kind, bool(answer)):
+            if answer not in _TRUTHS if kind == TRUE_OR_FALSE else not answer:
                 raise InputError(
                     f"{where}: expected an answer that fits the type {kind}, got {answer!r}; get the file again"
                 )

@@ -50,9 +50,10 @@ class Mmmu(Benchmark):
 
     @property
     def files(self) -> tuple[str, ...]:
+        # One that comes with all subjects: those of the test set are cut into numbers of files that are not known here.
         if self.split == "test":
-            return (f"{self.folder}/README.md",)  # large subjects are cut into several files
-        return tuple(f"{self.folder}/{subject}/{self.split}-00000-of-00001.parquet" for subject in SUBJECTS)
+            return (f"{self.folder}/README.md",)
+        return (f"{self.folder}/{SUBJECTS[0]}/{self.split}-00000-of-00001.parquet",)
 
     @property
     def metric(self) -> str:
@@ -72,7 +73,7 @@ class Mmmu(Benchmark):
             raise InputError(f"{where}: expected texts as {', '.join(_COLUMNS[:-1])}, got others; get the file again")
         options = letter(option.strip() for option in _read_list(row["options"], where))
         is_choice = row["question_type"] == "multiple-choice"
-        if is_choice != bool(options):
+        if self.split != "test" and is_choice != bool(options):
             raise InputError(
                 f"{where}: expected options for a multiple-choice question and for no other, got {len(options)} for "
                 f"{row['question_type']!r}; get the file again"

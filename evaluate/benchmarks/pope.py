@@ -48,7 +48,7 @@ class Pope(Benchmark):
             category, image, text = row["category"], row["image"], row["text"]
             if not all(isinstance(value, str) for value in (category, image, text)):
                 raise InputError(f"{where}: expected texts as image, text and category, got others; get the file again")
-            positive = labels.get((category, image, text.partition("\n")[0]))
+            positive = labels.get((category, image, text.partition("\n")[0].strip()))
             if positive is None:
                 raise InputError(
                     f"{where}: expected a label for {text.partition(chr(10))[0]!r} about {image} in "
@@ -81,7 +81,7 @@ class Pope(Benchmark):
             for where, row in read_rows(path, "image", "text", "label"):
                 if row["label"] not in ("yes", "no"):
                     raise InputError(f"{where}: expected yes or no as label, got {row['label']!r}; get the file again")
-                key, positive = (category, str(row["image"]), str(row["text"])), row["label"] == "yes"
+                key, positive = (category, str(row["image"]), str(row["text"]).strip()), row["label"] == "yes"
                 if labels.setdefault(key, positive) != positive:
                     raise InputError(f"{where}: expected one label per question, got yes and no; get the file again")
                 counts[category] += 1

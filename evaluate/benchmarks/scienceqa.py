@@ -43,7 +43,7 @@ class ScienceQA(Benchmark):
             texts = (row["image"], row["question"], row["hint"])
             if not all(isinstance(text, str) for text in texts) or not _has_answer(row):
                 raise InputError(
-                    f"{where}: expected texts as image, question and hint, two to five choices and the place of one of "
+                    f"{where}: expected texts as image, question and hint, one to five choices and the place of one of "
                     f"them as answer, got {str(row['choices'])[:60]} and {row['answer']!r}; get the file again"
                 )
             options = letter(row["choices"])
@@ -60,7 +60,7 @@ def _has_answer(row: dict[str, Any]) -> bool:
     choices, answer = row["choices"], row["answer"]
     if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
         return False
-    return type(answer) is int and 1 < len(choices) <= _MOST_OPTIONS and 0 <= answer < len(choices)
+    return type(answer) is int and 0 < len(choices) <= _MOST_OPTIONS and 0 <= answer < len(choices)
 
 
 _SCIENCEQA = ScienceQA(

@@ -51,9 +51,8 @@ def test_prompts_equal_the_published_ones(family: dict[str, Any], tmp_path: Path
 
 def test_names_splits_and_settings_are_the_published_ones() -> None:
     found = find("mmmu-dev,mmmu-val,mmmu-test,mmmu-val-later,mmmu-val-multi-image")
-    assert [(b.size, b.generation.max_new_tokens, len(b.files)) for b in found] == [
-        *((150, 100, 30), (900, 100, 30), (10_500, 100, 1), (900, 10, 30), (900, 100, 30))
-    ]
+    sizes = [(150, 100), (900, 100), (10_500, 100), (900, 10), (900, 100)]
+    assert [(b.size, b.generation.max_new_tokens) for b in found] == sizes
     assert [b.scorer() is None for b in found] == [False, False, True, False, False]
 
 
@@ -132,7 +131,7 @@ def test_missing_pictures_and_subjects_are_named(tmp_path: Path) -> None:
     write_table(tmp_path / FIRST, [{**list_rows(SUBJECTS[0], "validation", 1)[0], "image_3": None}])
     with pytest.raises(InputError, match="expected the picture image_3, got none"):
         take("mmmu-val-multi-image").samples(tmp_path)
-    with pytest.raises(MissingError, match=r"Agriculture.*parquet, which does not exist; docs/data/mmmu-val\.md"):
+    with pytest.raises(MissingError, match=r"Agriculture: expected validation-00000-of-.*, which does not exist"):
         take("mmmu-val").load(tmp_path)
     (tmp_path / FOLDER / "README.md").touch()
     with pytest.raises(MissingError, match=r"Accounting: expected test-00000-of"):

@@ -44,7 +44,8 @@ def test_letter_agrees_with_the_original(case: dict[str, Any]) -> None:
 def test_matching_agrees_with_the_original(case: dict[str, Any]) -> None:
     # Numbers among texts are an accident of reading tables; ours are always texts.
     options = {name: str(text) for name, text in case["input"]["choices"].items()}
-    assert infer_option(str(case["input"]["prediction"]), options) == (case["expected"]["option"] or None)
+    said = infer_option(str(case["input"]["prediction"]), options)
+    assert said == (case["expected"]["option"] or None) if "option" in case["expected"] else said is None
 
 
 @pytest.mark.golden("mmbench", kind="circular_group")
@@ -52,7 +53,7 @@ def test_group_agrees_with_the_original(case: dict[str, Any]) -> None:
     rows = case["input"]["rows"]
     targets = [*map(read_target, rows)]
     metrics = CircularScorer(infer_option)([str(row["prediction"]) for row in rows], targets).metrics
-    assert metrics["accuracy"] == 100 * case["expected"]["hit"]
+    assert metrics["accuracy"] == 100 * case["expected"].get("hit", 0)
 
 
 @pytest.mark.golden("mmbench")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evaluate.metric import ScorerMetric
 from evaluate.scorers.pope import Confusion, PopeScorer, PopeTarget, count_answers, says_yes
 
 KEYS = {"TP": "true_positives", "FP": "false_positives", "TN": "true_negatives", "FN": "false_negatives"}
@@ -72,7 +73,10 @@ def test_headline_equals_what_the_sums_give_and_order_does_not_matter() -> None:
     assert math.isnan(scorer.combine(sums * np.repeat([0, 1, 1], 4)))
     rows = list(zip(texts, targets, strict=True))
     random.Random(1).shuffle(rows)
-    assert dict(scorer(*map(list, zip(*rows, strict=True))).metrics) == metrics
+    metric = ScorerMetric(scorer, lambda value: PopeTarget(**value))
+    for start in range(0, 200, 70):
+        metric.update(*map(list, zip(*rows[start : start + 70], strict=True)))
+    assert {name: value.item() for name, value in metric.compute().items()} == metrics
 
 
 def test_no_answers_at_all_and_none_that_can_be_read() -> None:
