@@ -22,8 +22,7 @@ NOT_FAMILIES = frozenset({"README.md", "tokenizer"})
 
 PLANNED = frozenset(
     {
-        *("captions", "cmmmu", "llava_bench", "mathvista", "mmbench", "mme", "mmmu", "mmvet", "mmvp"),
-        *("pope", "refcoco", "scienceqa", "seed", "tiny_lvlm"),
+        *("captions", "llava_bench", "mathvista", "mmvet", "refcoco", "tiny_lvlm"),
         *("instit_mc", "instit_oe", "instit_prompts", "mia_aggregate", "mia_judge_prompt", "mia_parse"),
         *("milebench_batching", "milebench_dataset", "milebench_multichoice", "milebench_needle"),
         *("milebench_process", "milebench_prompt", "milebench_rouge", "milebench_score"),

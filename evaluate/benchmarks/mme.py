@@ -1,0 +1,188 @@
+"""MME: two yes-or-no questions about each picture, in ten categories of perception and four of cognition.
+
+Data: docs/data/mme.md. Rule: accuracy plus accuracy of pairs, summed over categories. Published numbers come from one
+unseeded draw with beams; answers are greedy here, as in the later code. `python -m evaluate.benchmarks.mme` writes the
+tables of questions from the folders that the authors publish.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluate.benchmark import Benchmark, Parity
+from evaluate.sample import Generation, Prediction, Sample
+from evaluate.scorer import Scorer
+from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
+from internvl.conversation import Conversation
+from internvl.errors import InputError, MissingError
+
+PROMPT = "Answer the question using a single word or phrase."
+_RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
+_SUFFIXES = (".jpg", ".png", ".jpeg")
+_ANSWERS = ("Yes", "No")
+
+
+@dataclass(frozen=True)
+class Mme(Benchmark):
+    """A table of questions per category, and pictures in folders of our own or of the authors."""
+
+    folder: str = "data/mme"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(f"{self.folder}/Your_Results/{category}.txt" for category in CATEGORIES)
+
+    @property
+    def metric(self) -> str:
+        return "points of perception"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        samples = []
+        for category, file in zip(CATEGORIES, self.files, strict=True):
+            pictures = _find_pictures(root / self.folder, category)
+            counts: Counter[str] = Counter()
+            for where, name, question, answer in _read_table(root / file):
+                counts[name] += 1
+                prompt = Conversation.ask(f"{question} {PROMPT}", pictures / name, source=where)
+                target = MmeTarget(answer == "Yes", category, name)
+                samples.append(Sample(f"{category}/{name}/{counts[name]}", prompt, target))
+            for name, count in counts.items():
+                if count != 2:
+                    raise InputError(
+                        f"{root / file}: expected two questions about {name}, got {count}; get the data again"
+                    )
+        return samples
+
+    def scorer(self) -> Scorer:
+        return MmeScorer()
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        """A table per category, which the authors' script reads."""
+        texts = {prediction.id: prediction.text for prediction in predictions}
+        (folder / "submission").mkdir(exist_ok=True)
+        for category in CATEGORIES:
+            lines = [
+                "\t".join(
+                    (
+                        sample.target.picture,
+                        sample.prompt.turns[-1].text.removeprefix("<image>\n"),
+                        "Yes" if sample.target.positive else "No",
+                        clean_answer(texts[sample.id]),
+                    )
+                )
+                for sample in samples
+                if sample.target.category == category
+            ]
+            text = "".join(f"{line}\n" for line in lines)
+            (folder / "submission" / f"{category}.txt").write_text(text, encoding="utf-8")
+
+
+def write_tables(folder: Path) -> list[Path]:
+    """Write the tables from the release that lies in a folder.
+
+    Raises:
+        InputError: the release is not complete.
+    """
+    release = _find_release(folder)
+    if release is None:
+        raise MissingError(f"{folder / _RELEASES[0]}: expected a folder, which does not exist; docs/data/mme.md helps")
+    tables = {category: list(_read_release(release / category)) for category in CATEGORIES}
+    for category, rows in tables.items():
+        if not rows:
+            raise MissingError(f"{release / category}: expected questions, which do not exist; get the data again")
+    written = []
+    for category, rows in tables.items():
+        path = folder / "Your_Results" / f"{category}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def _find_release(folder: Path) -> Path | None:
+    return next((folder / name for name in _RELEASES if (folder / name).is_dir()), None)
+
+
+def _find_pictures(folder: Path, category: str) -> Path:
+    """The folder that the pictures of a category lie in."""
+    places = [folder / "images" / category]
+    release = _find_release(folder)
+    if release is not None:
+        places += [release / category / "images", release / category]
+    return next((place for place in places if place.is_dir()), places[0])
+
+
+def _read_table(path: Path) -> Iterator[tuple[str, str, str, str]]:
+    """`file:line`, picture, question and answer of every line."""
+    for where, line in _read_lines(path):
+        cells = line.split("\t")
+        if len(cells) != 3 or cells[2] not in _ANSWERS:
+            raise InputError(
+                f"{where}: expected picture, question and Yes or No between tabs, got {line[-60:]!r}; get it again"
+            )
+        yield where, cells[0], cells[1], cells[2]
+
+
+def _read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Questions in a text file per picture: beside it, or in a folder beside that of the pictures."""
+    texts = folder / "questions_answers_YN" if (folder / "questions_answers_YN").is_dir() else folder
+    pictures = folder / "images" if (folder / "images").is_dir() else folder
+    found = {path.stem: path.name for path in sorted(pictures.glob("*")) if path.suffix.lower() in _SUFFIXES}
+    for path in sorted(texts.glob("*.txt")):
+        if path.stem not in found:
+            raise MissingError(f"{path}: expected its picture in {pictures}, which does not exist; get the data again")
+        for where, line in _read_lines(path):
+            question, _, answer = line.rstrip().rpartition("\t")
+            if answer not in _ANSWERS:
+                raise InputError(
+                    f"{where}: expected a question, a tab, and Yes or No, got {line[-60:]!r}; get the file again"
+                )
+            yield found[path.stem], question.replace("\t", " "), answer
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise InputError(f"{path}: expected text in UTF-8, got {error}; get the file again") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"{path}:{number}", line
+
+
+_AUTHORS = "https://github.com/BradyFU/Awesome-Multimodal-Large-Language-Models/tree/Evaluation"
+BENCHMARKS = [
+    Mme(
+        "mme",
+        size=2374,
+        protocol="internvl-later",
+        generation=Generation(max_new_tokens=20),
+        parity=Parity("InternVL v1.2.2 `calculation.py`", ("prompts", "mme")),
+        preparation=(
+            "mkdir -p data/mme && cd data/mme",
+            f"# the authors: {_AUTHORS}",
+            "wget https://huggingface.co/OpenGVLab/InternVL/resolve/main/MME_Benchmark_release_version.zip",
+            "unzip MME_Benchmark_release_version.zip",
+            "cd ../.. && python -m evaluate.benchmarks.mme  # writes data/mme/Your_Results/",
+        ),
+    ),
+]
+
+
+def main() -> int:
+    """Write the tables below the current folder."""
+    try:
+        for path in write_tables(Path("data/mme")):
+            print(path)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""MMMU: questions of college exams in thirty subjects, multiple choice and open, with up to seven pictures.
+
+Data: docs/data/mmmu-val.md. Rule: accuracy; the server scores the test set. As published, a question shows its first
+picture only, and the marks of others stay in its text; `mmmu-val-multi-image` puts every picture where its mark is.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluate.benchmark import Benchmark, Parity
+from evaluate.choices import PROMPT, SHORT_PROMPT, letter, word_question
+from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.sample import Generation, Prediction, Sample
+from evaluate.scorer import Scorer
+from evaluate.scorers.choice import read_letter
+from evaluate.scorers.mmmu import SUBJECTS, MmmuScorer, MmmuTarget
+from internvl.conversation import Conversation
+from internvl.errors import InputError
+from internvl.tokens import IMAGE_SLOT
+
+_COLUMNS = ("id", "question", "options", "answer", "question_type", "image_1")
+_MOST_PICTURES = 7
+_FIRST_MARK = "<image 1>"
+_MARK = re.compile(r"<image ([1-7])>")
+Split = Literal["dev", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Mmmu(Benchmark):
+    """A folder per subject, as the hub keeps it.
+
+    Attributes:
+        split: which part; the answers to `test` are the server's.
+        all_pictures: show every picture, where its mark is.
+        folder: of the data.
+    """
+
+    split: Split = "validation"
+    all_pictures: bool = False
+    folder: str = "data/MMMU"
+    packages: tuple[str, ...] = ("pyarrow",)
+    generation: Generation = field(default_factory=lambda: Generation(max_new_tokens=100))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        # One that comes with all subjects: those of the test set are cut into numbers of files that are not known here.
+        if self.split == "test":
+            return (f"{self.folder}/README.md",)
+        return (f"{self.folder}/{SUBJECTS[0]}/{self.split}-00000-of-00001.parquet",)
+
+    @property
+    def metric(self) -> str:
+        return "from the server" if self.split == "test" else "accuracy"
+
+    def samples(self, root: Path) -> Sequence[Sample]:
+        columns = (*_COLUMNS, *_name_pictures(2)) if self.all_pictures else _COLUMNS
+        return [
+            self._read_sample(where, row, subject)
+            for subject in SUBJECTS
+            for path in find_shards(root / self.folder / subject, self.split)
+            for where, row in read_table(path, columns)
+        ]
+
+    def _read_sample(self, where: str, row: dict[str, Any], subject: str) -> Sample:
+        if not all(isinstance(row[name], str) for name in _COLUMNS[:-1]):
+            raise InputError(f"{where}: expected texts as {', '.join(_COLUMNS[:-1])}, got others; get the file again")
+        options = letter(option.strip() for option in _read_list(row["options"], where))
+        is_choice = row["question_type"] == "multiple-choice"
+        if self.split != "test" and is_choice != bool(options):
+            raise InputError(
+                f"{where}: expected options for a multiple-choice question and for no other, got {len(options)} for "
+                f"{row['question_type']!r}; get the file again"
+            )
+        if self.all_pictures:
+            prompt = self._place_pictures(where, row, options)
+        else:
+            # The later code leaves the mark in the text.
+            question = row["question"].replace(_FIRST_MARK, "") if self.protocol == "internvl-v1.2" else row["question"]
+            prompt = Conversation.ask(_word(question, options), read_picture(row["image_1"], where), source=where)
+        target = None
+        if self.split != "test":
+            is_list = not is_choice and row["answer"].startswith("[")
+            answers = tuple(_read_list(row["answer"], where)) if is_list else (row["answer"],)
+            if is_choice and row["answer"] not in options:
+                raise InputError(
+                    f"{where}: expected the letter of an option as answer, got {row['answer']!r}; get the file again"
+                )
+            target = MmmuTarget(answers, options, subject)
+        return Sample(row["id"], prompt, target, {"options": options})
+
+    def _place_pictures(self, where: str, row: dict[str, Any], options: dict[str, str]) -> Conversation:
+        """Slots where the marks are; a picture without a mark comes first."""
+        held = {
+            number: read_picture(row[name], where)
+            for number, name in enumerate(_name_pictures(1), 1)
+            if row[name] is not None
+        }
+        text = _word(row["question"], options)
+        marked = [int(number) for number in _MARK.findall(text)]
+        lost = [number for number in marked if number not in held]
+        if lost:
+            raise InputError(f"{where}: expected the picture image_{lost[0]}, got none; get the file again")
+        before = [number for number in held if number not in marked]
+        pictures = [held[number] for number in (*before, *marked)]
+        return Conversation.ask(_MARK.sub(IMAGE_SLOT, text), *pictures, source=where)
+
+    def scorer(self) -> Scorer | None:
+        return None if self.split == "test" else MmmuScorer(f"mmmu@{self.protocol}")
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        """The file that the server takes: an answer per id, a letter where one can be read."""
+        texts = {prediction.id: prediction.text for prediction in predictions}
+        missing = [sample.id for sample in samples if sample.id not in texts]
+        if missing:
+            raise InputError(f"{self.name}: expected an answer to every id, got none to {missing[0]}; run it again")
+        answers = {}
+        for sample in samples:
+            options, text = sample.info["options"], texts[sample.id]
+            answers[sample.id] = read_letter(text, options) if options else text
+        (folder / "submission.json").write_text(json.dumps(answers, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _word(question: str, options: dict[str, str]) -> str:
+    return word_question(question, options, PROMPT if options else SHORT_PROMPT)
+
+
+def _name_pictures(first: int) -> list[str]:
+    return [f"image_{number}" for number in range(first, _MOST_PICTURES + 1)]
+
+
+def _read_list(text: str, where: str) -> list[str]:
+    """A list that is written as in Python; it is read and never run."""
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        values = None
+    if not isinstance(values, list):
+        raise InputError(f"{where}: expected a list in the text, got {text[:60]!r}; get the file again")
+    return [str(value) for value in values]
+
+
+_PARITY = Parity("InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"))
+_PREPARATION = ("hf download MMMU/MMMU --repo-type dataset --local-dir data/MMMU",)
+BENCHMARKS = [
+    Mmmu("mmmu-dev", size=150, split="dev", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu("mmmu-val", size=900, parity=_PARITY, preparation=_PREPARATION),
+    Mmmu("mmmu-test", size=10_500, split="test", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu(
+        "mmmu-val-later",
+        size=900,
+        protocol="internvl-later",
+        generation=Generation(max_new_tokens=10),
+        parity=Parity("InternVL of September 2025 `evaluate_mmmu.py`", ("prompts",)),
+        preparation=_PREPARATION,
+    ),
+    Mmmu("mmmu-val-multi-image", size=900, protocol="own", all_pictures=True, preparation=_PREPARATION),
+]

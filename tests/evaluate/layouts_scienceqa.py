@@ -1,0 +1,33 @@
+"""A small ScienceQA in the official layout: hints of several lines, two to five choices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.evaluate.pictures import write_picture
+from tests.evaluate.questions import write_rows
+
+QUESTIONS = Path("data/scienceqa/scienceqa_test_img.jsonl")
+
+
+def list_rows(count: int = 6) -> list[dict[str, Any]]:
+    return [
+        {
+            "image": f"data/scienceqa/images/test/{5 + 7 * number}/image.png",
+            "question": f"Which state is highlighted, {number}?",
+            "choices": ["Maine", "Vermont", "Ohio", "México", "New Mexico"][: 2 + number % 4],
+            "answer": number % 2,
+            "hint": "" if number % 3 else "Read the table.\nIt has two columns.",
+        }
+        for number in range(count)
+    ]
+
+
+def write_scienceqa(root: Path, count: int = 6) -> Path:
+    """All files."""
+    rows = list_rows(count)
+    write_rows(root / QUESTIONS, rows)
+    for number, row in enumerate(rows):
+        write_picture(root / row["image"], number)
+    return root
