@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluate.scorer import Scores
+from evaluate.scorer import NoAnswer, Scores
 from evaluate.scorers.yes_no import read_yes
 
 _NEGATIONS = frozenset({"No", "not", "no"})
@@ -61,6 +61,11 @@ def says_yes(text: str) -> bool:
     return _NEGATIONS.isdisjoint(text.partition(".")[0].replace(",", "").split(" "))
 
 
+def _read(text: str, target: PopeTarget) -> bool:
+    """The published reading; a sample that failed is not the `yes` that an empty answer is."""
+    return not target.positive if isinstance(text, NoAnswer) else says_yes(text)
+
+
 @dataclass(frozen=True, slots=True)
 class PopeScorer:
     """Per category and as their mean: accuracy, precision, recall and F1 in percent, and the share of `yes`."""
@@ -71,7 +76,7 @@ class PopeScorer:
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[PopeTarget]) -> Scores:
         """Score all answers."""
-        published = [says_yes(text) for text in predictions]
+        published = [_read(text, target) for text, target in zip(predictions, targets, strict=True)]
         read = [read_yes(text) for text in predictions]
         # What says neither is wrong whatever is right.
         corrected = [not t.positive if said is None else said for said, t in zip(read, targets, strict=True)]
@@ -87,7 +92,7 @@ class PopeScorer:
         rows = []
         for text, target in zip(predictions, targets, strict=True):
             row = [0.0] * (4 * len(names))
-            row[4 * names.index(target.category) + _place(says_yes(text), target.positive)] = 1.0
+            row[4 * names.index(target.category) + _place(_read(text, target), target.positive)] = 1.0
             rows.append(row)
         return rows
 
