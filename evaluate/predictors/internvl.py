@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from internvl.processor import Prompt
 
+_OF_PROMPTS = (
+    *("tokenizer*.json", "*.model", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json"),
+    *("preprocessor_config.json", "processor_config.json"),
+)
+"""Files that decide which tokens and tiles a prompt becomes, beside config.json."""
+
 
 class InternVLPredictor:
     """A checkpoint on one device or several: bf16 where the GPU has it, float32 on the CPU."""
@@ -124,7 +130,9 @@ class InternVLPredictor:
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
     folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
-    return PredictorInfo(name_results(argument, folder), identify_files([folder / "config.json"], weight_files(folder)))
+    prompts = sorted({file for pattern in _OF_PROMPTS for file in folder.glob(pattern)})
+    fingerprint = identify_files([folder / "config.json", *prompts], weight_files(folder))
+    return PredictorInfo(name_results(argument, folder), fingerprint)
 
 
 def load(argument: str, *devices: Any) -> InternVLPredictor:
