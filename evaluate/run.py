@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
+from evaluate.scorer import Scorer, Scores
 from evaluate.user_file import tell_error
 from internvl.conversation import Picture
 from internvl.errors import InputError
@@ -177,16 +179,11 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     if scorer is None:
         return None
     texts, targets = [p.text for p in predictions], [s.target for s in samples]
-    try:
-        scores = scorer(texts, targets)
-    except InputError:
-        raise
-    except Exception as error:  # a benchmark of the user's, or data of another kind: the answers are stored
-        raise InputError(
-            f"{run.name}: expected a rule that judges every answer, got {tell_error(error)}; correct the rule or the "
-            "targets, and the same command scores again"
-        ) from error
+    scores = _judge(run.name, scorer, texts, targets)
     errors = tuple(p.id for p in predictions if p.error is not None)
+    if len(errors) == len(samples):
+        # A zero that says nothing about the model.
+        print(f"warning: {run.name}: no sample has an answer; the first error: {predictions[0].error}", file=sys.stderr)
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
         protocol=run.benchmark.protocol,
@@ -206,6 +203,18 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     _write_samples(folder, rows, scores.samples)
     report.write(folder)
     return report
+
+
+def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any]) -> Scores:
+    try:
+        return scorer(texts, targets)
+    except InputError:
+        raise
+    except Exception as error:  # a benchmark of the user's, or data of another kind: the answers are stored
+        raise InputError(
+            f"{name}: expected a rule that judges every answer, got {tell_error(error)}; correct the rule or the "
+            "targets, and the same command scores again"
+        ) from error
 
 
 def _write_samples(
