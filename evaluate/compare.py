@@ -142,11 +142,14 @@ def check_sides(first: Side, second: Side, anyway: bool) -> None:
         "protocol": (first.report["protocol"], second.report["protocol"]),
         "prompts": (first.report["settings"]["prompts"], second.report["settings"]["prompts"]),
     }
+    settings = first.report["settings"], second.report["settings"]
+    if all("targets" in one for one in settings):  # older reports do not tell
+        parts["targets"] = (settings[0]["targets"], settings[1]["targets"])
     others = [f"{part} ({values[0]}, {values[1]})" for part, values in parts.items() if values[0] != values[1]]
     if others:
         raise InputError(
-            f"compare: expected runs of the same benchmark, protocol and prompts, got other {', '.join(others)}; "
-            "compare the samples that both have with --anyway"
+            f"compare: expected runs of the same benchmark, protocol, prompts and targets, got other "
+            f"{', '.join(others)}; compare the samples that both have with --anyway"
         )
     for side, other in ((first, second), (second, first)):
         missing = [name for name in other.records if name not in side.records]

@@ -123,7 +123,7 @@ class Answerer:
                 + (f", {done} are done" if done else ""),
                 flush=True,
             )
-        module = PredictModule(lambda: self._load(run.spec), run.generation, run.folder)
+        module = PredictModule(lambda: self._load(run), run.generation, run.folder)
         data = BenchmarkDataModule(todo, self.batch_size, self.num_workers)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -132,10 +132,13 @@ class Answerer:
             warnings.filterwarnings("ignore", ".*predict returned None.*")
             trainer.predict(module, datamodule=data, return_predictions=False)
 
-    def _load(self, spec: str) -> Predictor:
+    def _load(self, run: Run) -> Predictor:
         """All runs of a command are of the same model."""
         if self.predictor is None:
-            self.predictor = load_predictor(spec, *self.devices)
+            self.predictor = load_predictor(run.spec, *self.devices)
+        precision = getattr(self.predictor, "precision", None)
+        if precision is not None and self.place.is_first:
+            run.settle("precision", precision)
         return self.predictor
 
 

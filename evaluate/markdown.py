@@ -93,6 +93,8 @@ def describe_generation(entry: Entry) -> str:
     stored = entry.settings.get("generation", entry.start.get("generation", "unknown"))
     try:
         values = json.loads(stored)
+        if "precision" in entry.settings:
+            values["precision"] = entry.settings["precision"]
         return ", ".join(f"{key} {value}" for key, value in values.items())
     except (ValueError, TypeError, AttributeError):
         return str(stored)

@@ -36,7 +36,8 @@ class Predictor(Protocol):
 
     `processor` runs in worker processes and must pickle; `generate` runs where the model is. A predictor that also has
     `measure(prompt)`, the tokens of a prepared prompt, gets batches of like length, and one that has
-    `fits(rows, longest, generation)` gets batches that its memory is enough for.
+    `fits(rows, longest, generation)` gets batches that its memory is enough for. Its `precision` (float32, say) stands
+    in the report, and answers of two precisions are not mixed.
     """
 
     def processor(self, chat: Conversation) -> Any:

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
-from evaluate.scorer import Scorer, Scores
+from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
 from internvl.conversation import Picture
 from internvl.errors import InputError
+
+_SETTLED = ("precision",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,17 @@ class Run:
 
     def fingerprint(self) -> dict[str, str]:
         """What must not change between two starts of the same run, each part by name."""
-        prompts = hashlib.sha256()
+        prompts, targets = hashlib.sha256(), hashlib.sha256()
         for sample in self.samples:
             turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
             pictures = [identify(picture) for picture in sample.prompt.images]
             if sample.prompt.video is not None:
                 pictures.append(identify_video(sample.prompt.video))
             prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
+            targets.update(json.dumps([sample.id, sample.target], default=_plain, sort_keys=True).encode())
         known = {
             "prompts": prompts.hexdigest()[:16],
+            "targets": targets.hexdigest()[:16],
             "model": self.info.fingerprint,
             "generation": json.dumps(asdict(self.generation), sort_keys=True),
             "protocol": self.benchmark.protocol,
@@ -108,22 +112,56 @@ class Run:
             )
         if path.is_file():
             stored = read_object(path, "start anew with --fresh or choose another --output")
-            changed = [part for part, value in now.items() if stored.get(part) != value]
+            changed = list_changed(stored, now)
             if changed:
+                parts = " and ".join(changed)
+                remedy = "start anew with --fresh or choose another --output"
+                if changed == ["targets"]:
+                    remedy = f"score the stored answers with `evaluate.sh score {self.folder}`, or {remedy}"
                 raise InputError(
-                    f"{self.folder}: expected the {' and '.join(changed)} of the run that lies there, got others; "
-                    "start anew with --fresh or choose another --output"
+                    f"{self.folder}: expected the {parts} of the run that lies there, got others; {remedy}"
                 )
             if "start" in stored:
                 return
+            now = stored | now
+        self._write(now | {"start": self.start()})
+
+    def settle(self, part: str, value: str) -> None:
+        """Write down what is known only once the model is loaded, or check that it is what it was.
+
+        Raises:
+            InputError: it is another value.
+        """
+        stored = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        if stored.setdefault(part, value) != value:
+            raise InputError(
+                f"{self.folder}: expected the {part} of the run that lies there, {stored[part]}, got {value}; go on "
+                "where it is the same, start anew with --fresh, or choose another --output"
+            )
+        self._write(stored)
+
+    def settled(self) -> dict[str, str]:
+        """What `settle` has written down."""
+        path = self.folder / "run.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return {part: stored[part] for part in _SETTLED if part in stored}
+
+    def _write(self, content: Mapping[str, Any]) -> None:
         partial = self.folder / ".run.json.partial"
-        partial.write_text(json.dumps(now | {"start": self.start()}, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.folder / "run.json")
 
     def todo(self) -> list[Sample]:
         """Samples that have no stored prediction yet."""
         done = read_parts(self.folder)
         return [sample for sample in self.samples if sample.id not in done]
+
+
+def list_changed(stored: Mapping[str, Any], now: Mapping[str, str]) -> list[str]:
+    """The parts of a fingerprint that are others now; folders from before targets were written do not tell theirs."""
+    changed = [part for part, value in now.items() if part != "targets" and stored.get(part) != value]
+    only_targets = not changed and stored.get("targets", now["targets"]) != now["targets"]
+    return ["targets"] if only_targets else changed
 
 
 def _delete(folder: Path) -> None:
@@ -178,9 +216,10 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    texts, targets = [p.text for p in predictions], [s.target for s in samples]
-    scores = _judge(run.name, scorer, texts, targets)
+    texts = [p.text if p.error is None else NoAnswer() for p in predictions]
+    targets = [s.target for s in samples]
     errors = tuple(p.id for p in predictions if p.error is not None)
+    scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
     if len(errors) == len(samples):
         # A zero that says nothing about the model.
         print(f"warning: {run.name}: no sample has an answer; the first error: {predictions[0].error}", file=sys.stderr)
@@ -194,7 +233,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         num_samples=len(samples),
         num_errors=len(errors),
         num_unparsed=scores.num_unparsed,
-        settings=run.fingerprint() | {"scorer": scorer.name, "versions": _versions()},
+        settings=run.fingerprint() | run.settled() | {"scorer": scorer.name, "versions": _versions()},
         num_expected=len(run.samples) if missing else None,
         errors=errors,
     )
@@ -205,16 +244,25 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     return report
 
 
-def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any]) -> Scores:
+def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any], ids: Sequence[str]) -> Scores:
+    """What the rule says; it may be of the user's, and the answers are stored whatever it does."""
     try:
-        return scorer(texts, targets)
+        scores = scorer(texts, targets)
     except InputError:
         raise
-    except Exception as error:  # a benchmark of the user's, or data of another kind: the answers are stored
+    except Exception as error:
         raise InputError(
             f"{name}: expected a rule that judges every answer, got {tell_error(error)}; correct the rule or the "
             "targets, and the same command scores again"
         ) from error
+    judged = zip(ids, texts, scores.samples, strict=True)
+    credited = [sample for sample, text, value in judged if isinstance(text, NoAnswer) and value]
+    if credited:
+        raise InputError(
+            f"{name}: expected rule {scorer.name} to give nothing for a sample that failed, got points for "
+            f"{', '.join(credited[:3])}; treat NoAnswer as wrong in the rule"
+        )
+    return scores
 
 
 def _write_samples(
@@ -249,8 +297,10 @@ def _describe(picture: Picture) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Targets are small dataclasses."""
-    return asdict(value)
+    """Targets are small dataclasses, and plain things."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name.name: getattr(value, name.name) for name in fields(value)}
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def _versions() -> dict[str, str]:

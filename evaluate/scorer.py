@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
+class NoAnswer(str):
+    """The text of a sample that failed: empty, and wrong even where a rule gives an empty answer the benefit of doubt.
+
+    A rule that is no `MeanScorer` has to ask for it; `evaluate.run.score` makes sure that no failure is credited.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """What a scorer says about one benchmark.
@@ -91,7 +100,7 @@ class MeanScorer:
                 f"{self.name}: expected one target per prediction, "
                 f"got {len(predictions)} predictions and {len(targets)} targets; pass both in the same order"
             )
-        samples = tuple(map(self.rule, predictions, targets))
+        samples = tuple(map(self._judge, predictions, targets))
         members: dict[str, list[float | None]] = {}
         if self.groups is not None:
             for sample, target in zip(samples, targets, strict=True):
@@ -100,6 +109,10 @@ class MeanScorer:
         metrics = {self.primary: self._mean(samples)}
         metrics.update((f"{self.primary}/{group}", self._mean(members[group])) for group in sorted(members))
         return Scores(metrics, samples)
+
+    def _judge(self, prediction: str, target: Any) -> float | None:
+        value = self.rule(prediction, target)
+        return 0.0 if value is not None and isinstance(prediction, NoAnswer) else value
 
     def _mean(self, samples: Iterable[float | None]) -> float:
         scored = [sample for sample in samples if sample is not None]

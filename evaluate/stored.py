@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from evaluate.baselines import apply_baseline, read_baseline
 from evaluate.benchmark import Benchmark, find
 from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
-from evaluate.run import Run
+from evaluate.run import Run, list_changed
 from evaluate.sample import Sample
 from internvl.errors import InputError, MissingError
 
@@ -58,7 +59,10 @@ def read_run(
         files=tuple(used),
         recorded={part: stored[part] for part in ("model", "generation") if part in stored},
     )
-    changed = [part for part, value in run.fingerprint().items() if stored.get(part) != value]
+    changed = list_changed(stored, run.fingerprint())
+    if "targets" in changed:
+        changed.remove("targets")
+        print(f"note: {folder}: targets are no more those of the time when the answers were made", file=sys.stderr)
     if changed:
         raise InputError(
             f"{folder}: expected the {' and '.join(changed)} that the run was asked with, got others; "

@@ -93,6 +93,7 @@ class HFPredictor:
         places = [torch.device(device) for device in devices]
         self.device = places[0]
         self.dtype = choose_dtype(self.device)
+        self.precision = str(self.dtype).removeprefix("torch.")
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=self.dtype, **_spread(places), **_LOCAL
         ).eval()

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
     from internvl.processor import Prompt
 
-_OF_PROMPTS = (
-    *("tokenizer*.json", "*.model", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json"),
-    *("preprocessor_config.json", "processor_config.json"),
-)
-"""Files that decide which tokens and tiles a prompt becomes, beside config.json."""
-
 
 class InternVLPredictor:
     """A checkpoint on one device or several: bf16 where the GPU has it, float32 on the CPU."""
@@ -45,7 +39,9 @@ class InternVLPredictor:
         self.processor = self.chat_processor.prompt
         places = [torch.device(device) for device in devices]
         self.device = places[0]
-        self.model = load_model(folder, dtype=choose_dtype(self.device), devices=places)
+        dtype = choose_dtype(self.device)
+        self.precision = str(dtype).removeprefix("torch.")
+        self.model = load_model(folder, dtype=dtype, devices=places)
         self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
         self.budget = Budget.measure(self.model, self.device)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
@@ -130,9 +126,21 @@ class InternVLPredictor:
 def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
     folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
-    prompts = sorted({file for pattern in _OF_PROMPTS for file in folder.glob(pattern)})
-    fingerprint = identify_files([folder / "config.json", *prompts], weight_files(folder))
-    return PredictorInfo(name_results(argument, folder), fingerprint)
+    return PredictorInfo(name_results(argument, folder), identify_files(list_settings(folder), weight_files(folder)))
+
+
+def list_settings(folder: Path) -> list[Path]:
+    """Files beside the weights that decide what the model reads and says."""
+    names = (
+        "config.json",
+        "*token*",
+        "vocab.json",
+        "merges.txt",
+        "*.model",
+        "*processor_config.json",
+        "adapter_config.json",
+    )
+    return sorted({file for name in names for file in folder.glob(name) if file.is_file()})
 
 
 def load(argument: str, *devices: Any) -> InternVLPredictor:

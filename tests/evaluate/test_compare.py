@@ -85,7 +85,7 @@ def test_other_prompts_and_missing_samples_are_refused_unless_wanted(
     assert call(*sides) == 2
     errors = capsys.readouterr().err
     assert errors.startswith(
-        "error: compare: expected runs of the same benchmark, protocol and prompts, got other prom"
+        "error: compare: expected runs of the same benchmark, protocol, prompts and targets, got other prom"
     )
     assert errors.count("\n") == 1
     assert call(*sides, "--anyway") == 0

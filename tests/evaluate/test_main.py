@@ -283,7 +283,7 @@ def test_shuffled_run_lies_beside_the_seen_one_and_is_scored_and_compared_again(
     assert main(["score", str(shuffled), "--root", str(root / "moved")]) == 0
     assert (shuffled / "report.json").read_bytes() == written
     assert main(["compare", str(seen), str(shuffled)]) == 2
-    assert "expected runs of the same benchmark, protocol and prompts" in capsys.readouterr().err
+    assert "expected runs of the same benchmark, protocol, prompts and targets" in capsys.readouterr().err
     assert main(["compare", str(seen), str(shuffled), "--anyway"]) == 0
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,7 +18,7 @@ from evaluate.records import PartWriter
 from evaluate.report import Report
 from evaluate.run import Run, gather, score
 from evaluate.sample import Generation, Prediction, Sample
-from evaluate.scorer import MeanScorer, Scorer
+from evaluate.scorer import MeanScorer, Scorer, Scores
 from evaluate.scorers.exact_match import exact_match
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
 from internvl.conversation import Conversation, Turn, Video
@@ -118,9 +119,53 @@ def test_two_differences_are_both_named(run: Run) -> None:
         other.open(fresh=False)
 
 
-def test_targets_may_change_between_two_starts(run: Run) -> None:
+def test_other_targets_are_refused_and_can_be_scored(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run.open(fresh=False)
-    replace(run, samples=tuple(replace(sample, target="fish") for sample in SAMPLES)).open(fresh=False)
+    other = replace(run, samples=tuple(replace(sample, target="fish") for sample in SAMPLES))
+    with pytest.raises(
+        InputError, match="expected the targets of the run that lies there, got others; score the stored"
+    ):
+        other.open(fresh=False)
+    older = json.loads((run.folder / "run.json").read_text())
+    del older["targets"]
+    (run.folder / "run.json").write_text(json.dumps(older))
+    other.open(fresh=False)  # that folder does not tell
+
+
+def test_what_is_known_once_the_model_is_loaded_must_stay_as_it_was(run: Run) -> None:
+    run.open(fresh=False)
+    assert run.settled() == {}
+    run.settle("precision", "bfloat16")
+    run.settle("precision", "bfloat16")
+    assert run.settled() == {"precision": "bfloat16"}
+    run.open(fresh=False)
+    with pytest.raises(
+        InputError, match="expected the precision of the run that lies there, bfloat16, got float32; go on"
+    ):
+        run.settle("precision", "float32")
+
+
+class Credulous:
+    """A rule of its own that takes an empty answer for the right one, and does not ask whether there is an answer."""
+
+    name, primary, higher_is_better = "credulous", "accuracy", True
+
+    def __call__(self, predictions: Sequence[str], targets: Sequence[Any]) -> Scores:
+        values = tuple(float(text in ("", target)) for text, target in zip(predictions, targets, strict=True))
+        return Scores({"accuracy": sum(values)}, values)
+
+
+def test_a_sample_that_failed_is_never_credited(run: Run) -> None:
+    run.open(fresh=False)
+    store(run, Prediction("1", ""), Prediction("2", "", "too long"), Prediction("3", "no"))
+    generous = MeanScorer("generous", lambda prediction, target: float(prediction in ("", target)))
+    report = score(replace(run, benchmark=Shelf("shelf", rule=generous)), clusters(run))
+    assert report is not None
+    assert report.score == pytest.approx(100 / 3), "the empty answer, and not the failure"
+    with pytest.raises(
+        InputError, match="expected rule credulous to give nothing for a sample that failed, got points"
+    ):
+        score(replace(run, benchmark=Shelf("shelf", rule=Credulous())), clusters(run))
 
 
 def test_fresh_start_keeps_the_results_beside_it(run: Run) -> None:
@@ -165,7 +210,7 @@ def test_report_counts_errors_as_wrong_and_shows_their_number(run: Run) -> None:
     assert report.interval is not None
     assert report.interval[0] < report.score < report.interval[1]
     assert report.settings["scorer"] == "exact_match"
-    assert report.settings.keys() == {"prompts", "model", "generation", "protocol", "scorer", "versions"}
+    assert report.settings.keys() == {*("prompts", "targets", "model", "generation", "protocol", "scorer", "versions")}
 
 
 def test_one_record_per_sample_says_what_happened(run: Run) -> None:

@@ -22,20 +22,24 @@ CODE = """
 import pathlib, sys, time, types
 from evaluate.records import PartWriter, read_parts
 from evaluate.sample import Prediction
-def answer(run, todo, place, *, batch_size, num_workers, progress):
-    share = todo[place.rank :: place.count]
-    writer = PartWriter(run.folder, place.rank)
-    for sample in share if num_workers == 0 else share[:2]:
-        writer.write([Prediction(sample.id, sample.id)])
-    if num_workers:
-        pathlib.Path(run.folder, f"busy-{place.rank}").touch()
-        time.sleep(60)
+class Answerer:
+    def __init__(self, place, each, *, batch_size, num_workers): self.place, self.num_workers = place, num_workers
+    def answer(self, run, todo, progress):
+        share = todo[self.place.rank :: self.place.count]
+        writer = PartWriter(run.folder, self.place.rank)
+        for sample in share if self.num_workers == 0 else share[:2]:
+            writer.write([Prediction(sample.id, sample.id)])
+        if self.num_workers:
+            pathlib.Path(run.folder, f"busy-{self.place.rank}").touch()
+            time.sleep(60)
+def choose_placement(spec, place, devices, gpus_per_model):
+    return types.SimpleNamespace(each=1, processes=int(devices))
 class Silent:
     def __init__(self, name, model, folder, total, left): self.folder, self.total = folder, total
     def is_complete(self): return len(read_parts(self.folder)) == self.total
     def show(self): pass
     close = show
-sys.modules["evaluate.launch"] = types.SimpleNamespace(count_devices=int, predict_with_lightning=answer)
+sys.modules["evaluate.launch"] = types.SimpleNamespace(Answerer=Answerer, choose_placement=choose_placement)
 sys.modules["evaluate.progress"] = types.SimpleNamespace(AnswerProgress=Silent)
 from evaluate.__main__ import main
 sys.exit(main(sys.argv[1:]))
@@ -69,7 +73,7 @@ class Command:
         assert count_lines(self.folder) == 6
         process = start(*self.words, "--devices", 2, "--num-workers", 0, code=CODE)
         output, errors = process.communicate(timeout=60)
-        assert (process.returncode, errors) == (0, "")
+        assert (process.returncode, errors) == (0, f"report: {self.folder.parent / 'report.html'}\n")
         assert "quickstart: accuracy" in output
         assert count_lines(self.folder) == 12
         texts = read_texts(self.folder)
