@@ -206,7 +206,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         raise InputError(
             f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
             f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}); run the same command again"
+            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
         )
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
