@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -205,7 +206,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         raise InputError(
             f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
             f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}); run the same command again"
+            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
         )
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
@@ -219,6 +220,9 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     targets = [s.target for s in samples]
     errors = tuple(p.id for p in predictions if p.error is not None)
     scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
+    if len(errors) == len(samples):
+        # A zero that says nothing about the model.
+        print(f"warning: {run.name}: no sample has an answer; the first error: {predictions[0].error}", file=sys.stderr)
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
         protocol=run.benchmark.protocol,

@@ -16,7 +16,7 @@ from evaluate.processes import Children, Place, is_orphan
 from evaluate.records import PartCounter
 from evaluate.run import Run
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 0.5
 
 
@@ -41,11 +41,12 @@ class Stop:
 
     @contextmanager
     def obey_signals(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the process."""
+        """Let Ctrl-C, SIGTERM and the end of the terminal end the process; `nohup` still makes it deaf to the last."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+        heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._stop) for number in heard}
         try:
             yield
         finally:

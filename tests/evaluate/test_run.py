@@ -368,3 +368,10 @@ def test_half_of_a_character_is_stored(run: Run) -> None:
     store(run, Prediction("1", "cat\ud83d"), *ANSWERS[1:])
     score(run, clusters(run))
     assert json.loads((run.folder / "samples.jsonl").read_bytes().splitlines()[0])["prediction"] == "cat?"
+
+
+def test_run_without_a_single_answer_says_why(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.folder.mkdir(parents=True)
+    store(run, *(Prediction(sample.id, "", f"{sample.id}: too long") for sample in SAMPLES))
+    assert score(run, clusters(run)).num_errors == 3
+    assert capsys.readouterr().err == "warning: shelf: no sample has an answer; the first error: 1: too long\n"

@@ -91,7 +91,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
 STORED = "6 of 12 answers to quickstart are stored; the same command goes on\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_a_command_with_one_line(command: Command, number: signal.Signals) -> None:
     if number == signal.SIGINT:
         os.killpg(command.process.pid, number)  # as Ctrl-C does

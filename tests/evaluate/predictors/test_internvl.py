@@ -241,6 +241,14 @@ def test_configuration_belongs_to_the_fingerprint(checkpoint: Path, copied: Path
     assert describe(str(copied)).fingerprint != describe(str(checkpoint)).fingerprint
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"])
+def test_what_decides_the_prompts_belongs_to_the_fingerprint(copied: Path, name: str) -> None:
+    before = describe(str(copied)).fingerprint
+    with (copied / name).open("a") as file:
+        file.write(" ")
+    assert describe(str(copied)).fingerprint != before
+
+
 def test_every_shard_belongs_to_the_fingerprint(copied: Path) -> None:
     tensors = load_file(copied / WEIGHTS)
     (copied / WEIGHTS).unlink()
