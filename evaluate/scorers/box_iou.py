@@ -39,8 +39,8 @@ class BoxTarget:
 def find_numbers(text: str) -> Box | None:
     """The four numbers of the first bracket that holds at least three commas; None where they are no numbers.
 
-    The published pattern is `\\[*\\[(.*?),(.*?),(.*?),(.*?)\\]\\]*`, whose time explodes on an answer that is all brackets
-    and commas. It matches within a line, and if it does, then from the line's first bracket on.
+    The published pattern is `\\[*\\[(.*?),(.*?),(.*?),(.*?)\\]\\]*`, whose time explodes on an answer of brackets and
+    commas alone. It matches within a line, and if it does, then from the line's first bracket on.
 
     Example:
         >>> find_numbers("<box>[[10, 20, 30, 40]]</box>"), find_numbers("[1, 2, 3, 4, 5]"), find_numbers("[[1, 2, 3")
