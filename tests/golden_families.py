@@ -22,7 +22,7 @@ NOT_FAMILIES = frozenset({"README.md", "tokenizer"})
 
 PLANNED = frozenset(
     {
-        *("anls", "cmmmu", "gqa", "llava_bench", "mathvista", "mmbench", "mme", "mmmu", "mmvet", "mmvp"),
+        *("anls", "cmmmu", "gqa", "llava_bench", "mmbench", "mme", "mmmu", "mmvet", "mmvp"),
         *("pope", "relaxed_accuracy", "scienceqa", "seed"),
         *("instit_mc", "instit_oe", "instit_prompts", "mia_aggregate", "mia_judge_prompt", "mia_parse"),
         *("milebench_batching", "milebench_dataset", "milebench_multichoice", "milebench_needle"),

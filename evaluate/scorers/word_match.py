@@ -1,7 +1,7 @@
 """Word match: an accepted answer stands in the model's as whole words, after the clean-up of VQA.
 
-Rule of Tiny LVLM-eHub in InternVL at tag v1.2.2, `eval/tiny_lvlm`; the headline is the sum of the accuracies of its five
-abilities, so 500 at most. An accepted answer of which the clean-up leaves nothing (`a`, `[a]`) matches any word
+Rule of Tiny LVLM-eHub in InternVL at tag v1.2.2, `eval/tiny_lvlm`; the headline is the sum of the accuracies of its
+five abilities, so 500 at most. An accepted answer of which the clean-up leaves nothing (`a`, `[a]`) matches any word
 there, and so it does here; `overall_strict` lets it match nothing.
 """
 
