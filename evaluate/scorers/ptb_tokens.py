@@ -271,4 +271,6 @@ def _write(token: str) -> str:
         return "..." if len(token) > 1 else "."
     if not re.match("<[^:;=]", token) and ("(" in token or ")" in token):
         token = token.translate(_BRACKETS)
-    return token.replace("\xad", "").replace("&amp;", "&").replace("&apos;", "'").replace(" ", "\xa0").lower()
+    if "@" not in token:
+        token = token.replace("&amp;", "&")
+    return token.replace("\xad", "").replace("&apos;", "'").replace(" ", "\xa0").lower()
