@@ -1,8 +1,8 @@
 """Words of captions as the tokenizer of the Penn Treebank cuts them, lower-cased and without punctuation.
 
 Captions are scored on the tokens of Stanford's PTBTokenizer (CoreNLP 3.4.1, `-lowerCase -preserveLines`) as
-pycocoevalcap 1.2 calls it. That one needs Java; this one gives the same tokens, found by feeding the other with text:
-`tests/evaluate/scorers/ptb_tokens.json` holds hard captions and what it said.
+pycocoevalcap 1.2 calls it. That one needs Java; this one gives the same tokens, as far as both were fed with text:
+`tests/evaluate/scorers/ptb_tokens.json` holds hard captions and what the other made of them.
 
 Two things are left out on purpose. Each caption stands alone: there a period behind a single letter at the end depends
 on the first word of the next caption. And line breaks of any kind are spaces: there some of them shift all captions
