@@ -1,0 +1,165 @@
+"""Math answers: what can be read out of an answer without a judge, and how it is compared with the right one.
+
+Rules of MathVista in InternVL at tag v1.2.2, `eval/mathvista`, and in its version of 2025. A published table holds the
+number of decimals as a float; `internvl-v1.2` rounds with it, fails, and counts every question after a decimal number
+as wrong, `internvl-later` casts it to an integer first.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaluate.scorer import MeanScorer
+
+PROTOCOLS = ("internvl-v1.2", "internvl-later")
+_QUICK = {
+    "internvl-v1.2": re.compile(r'The answer is "(.*)"\.'),
+    "internvl-later": re.compile(r"(?:Final answer:|Answer:)\s*(.*)", re.IGNORECASE),
+}
+_LETTER = re.compile(r"\(([a-zA-Z])\)")
+
+
+@dataclass(frozen=True, slots=True)
+class MathTarget:
+    """What is asked for.
+
+    Attributes:
+        answer: the right one; None where only the authors know.
+        question_type: `multi_choice` or `free_form`.
+        answer_type: `text`, `integer`, `float` or `list`.
+        choices: of a question with choices.
+        precision: decimals of a decimal number.
+        groups: for the breakdown, such as `skills=algebraic reasoning`.
+    """
+
+    answer: str | None
+    question_type: str
+    answer_type: str
+    choices: tuple[str, ...] = ()
+    precision: float | None = None
+    groups: tuple[str, ...] = ()
+
+
+def needs_extraction(extraction: str | None) -> bool:
+    """Whether nothing has been read out of an answer yet."""
+    return not (extraction or "").strip()
+
+
+def extract_directly(
+    response: str, target: MathTarget, *, quick: bool = False, protocol: str = PROTOCOLS[0]
+) -> str | None:
+    """The answer in a response that is nothing else; None where a judge has to read it.
+
+    Args:
+        response: of the model.
+        target: what is asked for.
+        quick: also read responses of a known form; in the version of 2025 all that are left, as they are.
+        protocol: whose form.
+
+    Example:
+        >>> extract_directly(" 14 ", MathTarget("14", "free_form", "integer"))
+        '14'
+        >>> extract_directly("It is 14.", MathTarget("14", "free_form", "integer")) is None
+        True
+    """
+    if not response or (target.question_type == "multi_choice" and response in target.choices):
+        return response
+    try:
+        if target.answer_type == "integer":
+            return str(int(response))
+        if target.answer_type == "float":
+            return str(float(response))
+    except ValueError:
+        pass
+    if quick:
+        if found := _QUICK[protocol].search(response):
+            return found[1].strip() if protocol == "internvl-later" else found[1]
+        if protocol == "internvl-later":
+            return response
+    return None
+
+
+def normalize_answer(extraction: Any, target: MathTarget, protocol: str = PROTOCOLS[0]) -> Any:
+    """What is compared with the right answer; None for a number that is none.
+
+    A choice is meant by its letter, or it is the one that differs in the fewest letters, whatever was said.
+
+    Example:
+        >>> normalize_answer("Answer (b)", MathTarget("No", "multi_choice", "text", ("Yes", "No")))
+        'No'
+        >>> normalize_answer("14.9", MathTarget("14", "free_form", "integer"))
+        '14'
+    """
+    if target.question_type == "multi_choice":
+        return _choose(str(extraction).strip(), target.choices)
+    try:
+        if target.answer_type == "integer":
+            return str(int(float(extraction)))
+        if target.answer_type == "float":
+            return _round(float(extraction), target.precision, protocol)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return str(extraction) if target.answer_type == "list" else extraction
+
+
+def score_extraction(extraction: Any, target: MathTarget, protocol: str = PROTOCOLS[0]) -> float:
+    """1.0 where the normalised answer is the right one to the letter, else 0.0."""
+    return float(normalize_answer(extraction, target, protocol) == target.answer)
+
+
+def math_answer(protocol: str = PROTOCOLS[0]) -> MeanScorer:
+    """The scorer of what was read out of the answers: `accuracy` in percent, over all and per group.
+
+    Raises:
+        ValueError: the protocol is unknown.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, got {protocol!r}; choose one of these")
+    return MeanScorer(
+        f"math_answer@{protocol}",
+        lambda extraction, target: score_extraction(extraction, target, protocol),
+        groups=lambda target: target.groups,
+    )
+
+
+def count_edits(first: str, second: str) -> int:
+    """Levenshtein's distance, a column of the table at a time as the bits of one number (Myers 1999, Hyyro 2003).
+
+    Example:
+        >>> count_edits("kitten", "sitting")
+        3
+    """
+    if not first:
+        return len(second)
+    places: dict[str, int] = {}
+    for position, sign in enumerate(first):
+        places[sign] = places.get(sign, 0) | 1 << position
+    everything, last = (1 << len(first)) - 1, 1 << len(first) - 1
+    more, less, distance = everything, 0, len(first)
+    for sign in second:
+        matching = places.get(sign, 0)
+        kept = (((matching & more) + more) ^ more) | matching | less
+        added, removed = less | ~(kept | more) & everything, more & kept
+        distance += bool(added & last) - bool(removed & last)
+        added, removed = (added << 1 | 1) & everything, removed << 1 & everything
+        more, less = removed | ~(kept | added) & everything, added & kept
+    return distance
+
+
+def _choose(said: str, choices: Sequence[str]) -> str | None:
+    if letters := _LETTER.findall(said):
+        said = letters[0].upper()
+    place = string.ascii_uppercase.find(said) if len(said) == 1 else -1
+    if 0 <= place < len(choices):
+        return choices[place]
+    return min(choices, key=lambda choice: count_edits(choice, said), default=None)
+
+
+def _round(value: float, precision: float | None, protocol: str) -> str:
+    if protocol == "internvl-later":
+        return str(round(value, int(precision)))  # type: ignore[arg-type]  # no precision is a TypeError, as there
+    return str(round(value, precision))  # type: ignore[arg-type]

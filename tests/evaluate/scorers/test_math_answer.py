@@ -1,0 +1,124 @@
+"""Math answers against tests/golden/mathvista.json, without what a judge would say, and by hand."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from evaluate.scorers.math_answer import (
+    PROTOCOLS,
+    MathTarget,
+    count_edits,
+    extract_directly,
+    math_answer,
+    needs_extraction,
+    normalize_answer,
+    score_extraction,
+)
+
+KEYS = {"internvl-v1.2": ("prediction", "seed"), "internvl-later": ("later_prediction", "later")}
+CHOICE = MathTarget("8/11", "multi_choice", "text", ("3/11", "8/11"))
+
+
+def read_target(problem: dict[str, Any]) -> MathTarget:
+    kinds = ("question_type", "answer_type")
+    groups = [f"{key}={problem[key]}" for key in kinds]
+    for key, values in problem.get("metadata", {}).items():
+        groups += [f"{key}={value}" for value in (values if isinstance(values, list) else [values])]
+    return MathTarget(
+        problem.get("answer"),
+        *(problem[key] for key in kinds),
+        tuple(problem["choices"] or ()),
+        problem.get("precision"),
+        tuple(groups),
+    )
+
+
+@pytest.mark.golden("mathvista", kind="extract")
+def test_answers_are_read_or_left_to_the_judge_as_by_the_original(case: dict[str, Any]) -> None:
+    target, quick = read_target(case["input"]["problem"]), case["input"]["quick_extract"]
+    for protocol, expected in (("internvl-v1.2", case["expected"]), ("internvl-later", case["expected"].get("later"))):
+        if expected is not None:
+            found = extract_directly(case["input"]["response"], target, quick=quick, protocol=protocol)
+            assert found == (None if expected["judge"] else expected["extraction"])
+
+
+@pytest.mark.golden("mathvista", kind="needs_extraction")
+def test_blank_extraction_is_none(case: dict[str, Any]) -> None:
+    assert needs_extraction(case["input"]["extraction"]) == case["expected"]["redo"]
+
+
+@pytest.mark.golden("mathvista", kind="normalize")
+def test_answers_are_normalized_as_by_the_original(case: dict[str, Any]) -> None:
+    for protocol, (key, _) in KEYS.items():
+        found = normalize_answer(case["input"]["extraction"], read_target(case["input"]), protocol)
+        assert found == case["expected"][key]
+
+
+@pytest.mark.golden("mathvista", kind="equal")
+def test_answers_are_compared_as_by_the_original(case: dict[str, Any]) -> None:
+    prediction, answer = case["input"]["prediction"], case["input"]["answer"]
+    assert score_extraction(prediction, MathTarget(answer, "free_form", "text")) == case["expected"]["equal"]
+
+
+@pytest.mark.golden("mathvista", kind="run")
+def test_accuracies_agree_with_the_original_in_any_order(case: dict[str, Any]) -> None:
+    problems = list(case["input"]["results"].values())
+    for protocol, (_, version) in KEYS.items():
+        if version not in case["expected"]:
+            continue
+        random.Random(0).shuffle(problems)
+        scores = math_answer(protocol)([problem["extraction"] for problem in problems], [*map(read_target, problems)])
+        stored = case["expected"][version]["scores"]
+        expected = {"accuracy": float(stored["average"]["accuracy"])}
+        for key, groups in stored.items():
+            if key != "average":
+                expected |= {f"accuracy/{key}={name}": float(group["accuracy"]) for name, group in groups.items()}
+        assert {key: scores.metrics[key] for key in expected} == pytest.approx(expected, rel=0, abs=0.0051)
+        verdicts = dict(zip((problem["pid"] for problem in problems), scores.samples, strict=True))
+        stored_verdicts = case["expected"][version].get("predictions", {})
+        assert {pid: verdicts[pid] for pid in stored_verdicts} == {pid: row[1] for pid, row in stored_verdicts.items()}
+
+
+def test_decimals_of_a_published_table_void_the_answer_in_the_first_version_alone() -> None:
+    target = MathTarget("0.6", "free_form", "float", precision=1.0)
+    assert [score_extraction("0.6", target, protocol) for protocol in PROTOCOLS] == [0.0, 1.0]
+
+
+def test_empty_input_and_unknown_protocol() -> None:
+    assert math_answer()([], []).metrics["accuracy"] != math_answer()([], []).metrics["accuracy"]
+    assert normalize_answer("x", MathTarget("a", "multi_choice", "text")) is None
+    with pytest.raises(ValueError, match=r"expected one of internvl-v1\.2, internvl-later, got 'x'"):
+        math_answer("x")
+
+
+def find_distance(first: str, second: str) -> int:
+    """Levenshtein's distance from its definition."""
+
+    @cache
+    def go(i: int, j: int) -> int:
+        if not i or not j:
+            return i + j
+        return min(go(i - 1, j) + 1, go(i, j - 1) + 1, go(i - 1, j - 1) + (first[i - 1] != second[j - 1]))
+
+    return go(len(first), len(second))
+
+
+def test_edits_are_those_of_the_definition() -> None:
+    generator = random.Random(0)
+    for _ in range(500):
+        first, second = ("".join(generator.choices("abc é", k=generator.randint(0, 14))) for _ in range(2))
+        assert count_edits(first, second) == find_distance(first, second)
+
+
+@pytest.mark.parametrize("read", [extract_directly, lambda text, target: normalize_answer(text, target)])
+def test_very_long_answer_is_read_in_no_time(read: Callable[[str, MathTarget], Any]) -> None:
+    start = time.process_time()
+    for unit in ("(", "(A", "8/11 ", "Answer: "):
+        read(unit * (100_000 // len(unit)), CHOICE)
+    assert time.process_time() - start < 3
