@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rapidfuzz.distance.Levenshtein import distance
+
 from evaluate.scorer import MeanScorer
-from evaluate.scorers.edit_distance import edit_distance
 
 THRESHOLD = 0.5
 
@@ -51,7 +52,7 @@ def score_anls(prediction: str, target: ANLSTarget) -> float:
         length = max(length_said, len(answer.upper()))
         # Texts so different in length are too far apart, whatever stands in them.
         if abs(len(said) - len(wanted)) <= length * (1 - THRESHOLD):
-            least = min(least, edit_distance(said, wanted) / length)
+            least = min(least, distance(said, wanted) / length)
     similarity = 1 - least
     return similarity if similarity >= THRESHOLD else 0.0
 

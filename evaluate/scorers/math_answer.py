@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rapidfuzz.distance.Levenshtein import distance
+
 from evaluate.scorer import MeanScorer
 
 PROTOCOLS = ("internvl-v1.2", "internvl-later")
@@ -126,37 +128,13 @@ def math_answer(protocol: str = PROTOCOLS[0]) -> MeanScorer:
     )
 
 
-def count_edits(first: str, second: str) -> int:
-    """Levenshtein's distance, a column of the table at a time as the bits of one number (Myers 1999, Hyyro 2003).
-
-    Example:
-        >>> count_edits("kitten", "sitting")
-        3
-    """
-    if not first:
-        return len(second)
-    places: dict[str, int] = {}
-    for position, sign in enumerate(first):
-        places[sign] = places.get(sign, 0) | 1 << position
-    everything, last = (1 << len(first)) - 1, 1 << len(first) - 1
-    more, less, distance = everything, 0, len(first)
-    for sign in second:
-        matching = places.get(sign, 0)
-        kept = (((matching & more) + more) ^ more) | matching | less
-        added, removed = less | ~(kept | more) & everything, more & kept
-        distance += bool(added & last) - bool(removed & last)
-        added, removed = (added << 1 | 1) & everything, removed << 1 & everything
-        more, less = removed | ~(kept | added) & everything, added & kept
-    return distance
-
-
 def _choose(said: str, choices: Sequence[str]) -> str | None:
     if letters := _LETTER.findall(said):
         said = letters[0].upper()
     place = string.ascii_uppercase.find(said) if len(said) == 1 else -1
     if 0 <= place < len(choices):
         return choices[place]
-    return min(choices, key=lambda choice: count_edits(choice, said), default=None)
+    return min(choices, key=lambda choice: distance(choice, said), default=None)
 
 
 def _round(value: float, precision: float | None, protocol: str) -> str:

@@ -7,14 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.evaluate.layouts_caption import list_coco, list_flickr, list_nocaps
 from tests.evaluate.layouts_cmmmu import write_cmmmu
 from tests.evaluate.layouts_mmbench import write_mmbench
 from tests.evaluate.layouts_mme import write_tables
 from tests.evaluate.layouts_mmmu import write_mmmu
 from tests.evaluate.layouts_mmvp import write_mmvp
 from tests.evaluate.layouts_pope import write_pope
+from tests.evaluate.layouts_refcoco import write_refcoco
 from tests.evaluate.layouts_scienceqa import write_scienceqa
 from tests.evaluate.layouts_seed import write_seed
+from tests.evaluate.layouts_tiny_lvlm import write_tiny_lvlm
 from tests.evaluate.layouts_vqa import WRITERS as VQA
 from tests.evaluate.questions import write_questions
 
@@ -34,4 +37,16 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys(("pope", "pope-later"), write_pope),
     **dict.fromkeys(("scienceqa", "scienceqa-later"), write_scienceqa),
     "seed": write_seed,
+    "caption-coco": list_coco,
+    "caption-flickr30k": list_flickr,
+    "caption-nocaps": list_nocaps,
+    **{
+        f"{name}-{part}": partial(write_refcoco, split=f"{name}_{part}")
+        for name, part in (
+            *(("refcoco", part) for part in ("val", "testA", "testB")),
+            *(("refcoco+", part) for part in ("val", "testA", "testB")),
+            *(("refcocog", part) for part in ("val", "test")),
+        )
+    },
+    "tiny_lvlm": write_tiny_lvlm,
 }

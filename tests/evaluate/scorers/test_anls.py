@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from rapidfuzz.distance.Levenshtein import distance
 
 from evaluate.benchmarks.docvqa import list_groups
 from evaluate.scorers.anls import ANLSTarget, anls, score_anls
@@ -26,6 +27,12 @@ def test_value_agrees_with_the_original(case: dict[str, Any], family: dict[str, 
     expected = case.get("expected", {}).get("score", 0.0)
     value = score_anls(case["input"]["answer"], read_target(case["input"]))
     assert value == pytest.approx(expected, rel=0, abs=family["tolerance"])
+
+
+@pytest.mark.golden("anls", kind="levenshtein")
+def test_distance_agrees_with_the_original(case: dict[str, Any]) -> None:
+    first, second = case["input"]["s1"], case["input"]["s2"]
+    assert distance(first, second) == distance(second, first) == case["expected"]["distance"]
 
 
 @pytest.mark.golden("anls")
