@@ -187,7 +187,9 @@ def test_what_is_left_keeps_the_published_order(run: Run) -> None:
 def test_missing_predictions_make_no_number(run: Run) -> None:
     run.open(fresh=False)
     store(run, ANSWERS[1])
-    with pytest.raises(InputError, match=r"shelf: expected 3 predictions in .*, got 1 \(missing: 1, 3\); run the command that"):
+    with pytest.raises(
+        InputError, match=r"shelf: expected 3 predictions in .*, got 1 \(missing: 1, 3\); run the command that"
+    ):
         score(run, clusters(run))
     assert sorted(path.name for path in run.folder.iterdir()) == ["part-0.jsonl", "run.json"]
 
