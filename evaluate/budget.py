@@ -10,6 +10,8 @@ _SHARE = 0.6
 """Of the free memory; the rest is for what cannot be foreseen, such as fragments. Too much is halved anyway."""
 _MOST_TILES = 64
 """More at once are no faster."""
+PROCESSES = "EVALUATE_PROCESSES"
+"""How many processes share the memory of the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,7 @@ def free_memory(device: Any) -> int:
         return int(free + unused)
     page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_AVPHYS_PAGES")
     available = _read_available() or page * pages
-    processes = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    return available // processes
+    return available // int(os.environ.get(PROCESSES, 1))
 
 
 def _read_available() -> int | None:

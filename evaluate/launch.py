@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
+from evaluate.budget import PROCESSES
 from evaluate.data import BenchmarkDataModule
 from evaluate.module import PredictModule
 from evaluate.placement import Placement, list_owned, measure_free, place_model
@@ -86,6 +87,7 @@ class Answerer:
         else:
             self.devices = (torch.device("cpu"),)
         self.predictor: Predictor | None = None
+        os.environ[PROCESSES] = str(place.count)
         if place.starter == "self" and place.count > 1 and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // place.count))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from evaluate.budget import Budget, free_memory
+from evaluate.budget import PROCESSES, Budget, free_memory
 from tests.tiny import tiny_model
 
 
@@ -37,5 +38,9 @@ def test_what_is_counted_covers_the_keys_and_values_of_a_real_model() -> None:
     assert taken < rows * length * Budget.measure(model, torch.device("cpu")).per_token < 10 * taken
 
 
-def test_free_memory_of_the_host_is_a_number_that_can_be() -> None:
-    assert 2**20 < free_memory(torch.device("cpu")) < 2**50
+def test_free_memory_of_the_host_is_shared_by_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PROCESSES, raising=False)
+    alone = free_memory(torch.device("cpu"))
+    assert 2**20 < alone < 2**50
+    monkeypatch.setenv(PROCESSES, "4")
+    assert alone / 8 < free_memory(torch.device("cpu")) < alone / 2
