@@ -69,7 +69,7 @@ class Cmmmu(Benchmark):
 
     @property
     def metric(self) -> str:
-        return "from the server" if self.split == "test" else "accuracy"
+        return "none (test server)" if self.split == "test" else "accuracy"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         return [

@@ -53,7 +53,7 @@ class MMBench(Benchmark):
 
     @property
     def metric(self) -> str:
-        return "from the server" if self.hidden else "circular accuracy"
+        return "none (test server)" if self.hidden else "circular accuracy"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         path = root / self.table

@@ -57,7 +57,7 @@ class Mmmu(Benchmark):
 
     @property
     def metric(self) -> str:
-        return "from the server" if self.split == "test" else "accuracy"
+        return "none (test server)" if self.split == "test" else "accuracy"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         columns = (*_COLUMNS, *_name_pictures(2)) if self.all_pictures else _COLUMNS
