@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from evaluate.progress import AnswerProgress
 from evaluate.run import Run
 from evaluate.sample import Sample
 from internvl.errors import InputError
+from internvl.progress import tell_time
 
 _EACH = "EVALUATE_GPUS_PER_MODEL"
 """Tells the other processes what the first one chose while all memory was free."""
@@ -137,7 +139,12 @@ class Answerer:
     def _load(self, run: Run) -> Predictor:
         """All runs of a command are of the same model."""
         if self.predictor is None:
+            begin = time.monotonic()
+            if self.place.is_first:
+                print(f"loading {run.info.name}", flush=True)
             self.predictor = load_predictor(run.spec, *self.devices)
+            if self.place.is_first:
+                print(f"loaded in {tell_time(time.monotonic() - begin)}", flush=True)
         precision = getattr(self.predictor, "precision", None)
         if precision is not None and self.place.is_first:
             run.settle("precision", precision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,18 @@ class AnswerProgress(L.Callback):
 
     Args:
         name: of the run.
-        model: its name.
         folder: of the run.
         total: samples.
         left: those that had no answer at the start.
     """
 
-    def __init__(self, name: str, model: str, folder: Path, total: int, left: int) -> None:
+    def __init__(self, name: str, folder: Path, total: int, left: int) -> None:
         self.name = name
-        self.model = model
         self.total = total
         self.before = total - left
         self.counter = PartCounter(folder)
         self.stored = self.counter.answers
         self.progress: Progress | None = None
-        self.begin = 0.0
 
     @property
     def done(self) -> int:
@@ -45,14 +41,8 @@ class AnswerProgress(L.Callback):
         self.counter.count()
         return self.done >= self.total
 
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """The module is about to load the model."""
-        self.begin = time.monotonic()
-        print(f"loading {self.model}", flush=True)
-
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         """The model is loaded."""
-        print(f"loaded in {time.monotonic() - self.begin:.0f} s", flush=True)
         self.progress = Progress(self.name, "answers", done=self.before, first=_FIRST_LINE_SECONDS)
 
     def on_predict_batch_end(self, *given: Any, **named: Any) -> None:
@@ -60,15 +50,18 @@ class AnswerProgress(L.Callback):
         self.show()
 
     def show(self) -> None:
-        """Tell how far it is, where it is time to."""
+        """Tell how far it is, where it is time to; the last time when all is done, whatever other runs still do."""
         if self.progress is not None:
             self.counter.count()
             errors = self.counter.errors
             self.progress.update(
                 self.done, self.total, f"{errors:,} error{'s' if errors > 1 else ''}" if errors else ""
             )
+            if self.done >= self.total:
+                self.close()
 
     def close(self) -> None:
         """Nothing more will come."""
         if self.progress is not None:
             self.progress.close()
+            self.progress = None

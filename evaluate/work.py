@@ -54,7 +54,7 @@ def predict(
             print(placement.line(), flush=True)
         # Before anybody answers: what is added is news.
         shown = [
-            AnswerProgress(run.name, run.info.name, run.folder, len(run.samples), len(todo))
+            AnswerProgress(run.name, run.folder, len(run.samples), len(todo))
             for run, todo in zip(runs, todos, strict=True)
         ]
     if place.count > 1:

@@ -283,9 +283,16 @@ def test_a_model_is_loaded_once_for_all_benchmarks(
         (tmp_path / name).mkdir()
         samples = [Sample(number, Conversation.ask("Why?")) for number in "123"]
         one: Any = SimpleNamespace(
-            spec="fake:yes", generation=Generation(), folder=tmp_path / name, name=name, samples=samples
+            spec="fake:yes",
+            info=SimpleNamespace(name="yes"),
+            generation=Generation(),
+            folder=tmp_path / name,
+            name=name,
+            samples=samples,
         )
         answerer.answer(one, samples[1:])
         assert sorted(read_parts(tmp_path / name)) == ["2", "3"]
-        assert f"{name}: 2 samples to answer on 1 CPU process, 1 are done" in capsys.readouterr().out
+        output = capsys.readouterr().out
+        assert f"{name}: 2 samples to answer on 1 CPU process, 1 are done" in output
+        assert ("loading yes\nloaded in 0 s\n" in output) == (name == "first")
     assert loaded == ["fake:yes"]

@@ -35,7 +35,7 @@ class Answerer:
 def choose_placement(spec, place, devices, gpus_per_model):
     return types.SimpleNamespace(each=1, processes=int(devices))
 class Silent:
-    def __init__(self, name, model, folder, total, left): self.folder, self.total = folder, total
+    def __init__(self, name, folder, total, left): self.folder, self.total = folder, total
     def is_complete(self): return len(read_parts(self.folder)) == self.total
     def show(self): pass
     close = show
