@@ -9,7 +9,7 @@ The bounds are BCa percentiles (corrected for the bias and the skewness of the d
 sqrt(clusters / (clusters - 1)), because draws from few clusters spread too little. They stay in the range of the metric
 and do not depend on the order of samples.
 
-Measured (`python -m benchmarks.intervals`, docs/evaluation.md): 93 to 97 % from 50 clusters on. What it cannot do: with
+Measured (`python -m benchmarks.intervals`, docs/numbers.md): 93 to 97 % from 50 clusters on. What it cannot do: with
 10 or 20 clusters a paired difference is covered by 92 %; a mean of 98 % over 50 clusters by 84 %, as
 wrong answers are too few to be drawn; and where all samples are right, or all wrong, the interval has no width.
 """
