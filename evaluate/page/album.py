@@ -41,8 +41,10 @@ class Album:
 
 def shrink(picture: Picture) -> tuple[str, int, int, int, int]:
     """One picture as the page holds it; colours and orientation are those that the model sees."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
+    # What is cut off is shown as far as the model saw it.
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
     if isinstance(picture, bytes | Path):
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
             width, height = image.size

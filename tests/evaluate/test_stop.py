@@ -33,7 +33,7 @@ class Answerer:
             pathlib.Path(run.folder, f"busy-{self.place.rank}").touch()
             time.sleep(60)
 def choose_placement(spec, place, devices, gpus_per_model):
-    return types.SimpleNamespace(each=1, processes=int(devices))
+    return types.SimpleNamespace(each=1, processes=1 if devices == "auto" else int(devices))
 class Silent:
     def __init__(self, name, folder, total, left): self.folder, self.total = folder, total
     def is_complete(self): return len(read_parts(self.folder)) == self.total

@@ -26,7 +26,7 @@ def test_tasks_on_two_nodes_start_anew_where_another_run_lies(slurm: Slurm, tmp_
             *("srun", "--quiet", "--time=1", "--chdir", ROOT, f"--nodes={nodes}", "--ntasks=3", "--kill-on-bad-exit=1"),
             *map(str, command),
         )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, f"report: {folder.parent / 'report.html'}\n")
         return done.stdout
 
     assert evaluate("--num-beams", 2, nodes=1).count("quickstart: accuracy") == 1

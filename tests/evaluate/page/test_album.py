@@ -35,12 +35,13 @@ def test_other_kinds_of_pictures_become_jpeg_and_small_ones_stay_small() -> None
 
 def test_reason_stands_where_a_picture_is_gone_or_broken(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_text("no picture")
-    whole = write_picture(tmp_path / "c.jpg").read_bytes()
-    (tmp_path / "c.jpg").write_bytes(whole[: len(whole) // 2])
     album = Album()
     assert album.add(tmp_path / "a.png") == f"{tmp_path / 'a.png'} does not exist"
-    for picture, name in ((tmp_path / "b.png", "b.png"), (tmp_path / "c.jpg", "c.jpg"), (b"nothing", "a picture")):
+    for picture, name in ((tmp_path / "b.png", "b.png"), (b"nothing", "a picture")):
         reason = album.add(picture)
         assert isinstance(reason, str)
         assert f"{name} cannot be read: " in reason
     assert album.pictures == []
+    whole = write_picture(tmp_path / "c.jpg").read_bytes()
+    (tmp_path / "c.jpg").write_bytes(whole[: len(whole) // 2])
+    assert album.add(tmp_path / "c.jpg") == 0, "a file that is cut off is shown as far as the model saw it"

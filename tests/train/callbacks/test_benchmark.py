@@ -93,6 +93,6 @@ def test_names_are_checked_before_the_run():
 
 
 def test_a_mistyped_name_ends_the_command(checkpoint, meta, tmp_path):
-    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **{**OPTIONS, "eval.benchmarks": "pope"}))
+    done = run_here(write_arguments(checkpoint, meta, tmp_path / "run", **{**OPTIONS, "eval.benchmarks": "nosuch"}))
     assert done.code == 2
-    assert done.errors.startswith("error: eval.benchmarks: expected names of evaluate.sh --list, got pope")
+    assert done.errors.startswith("error: eval.benchmarks: expected names of evaluate.sh --list, got nosuch")
