@@ -159,6 +159,8 @@ _PARITY = Parity("InternVL v1.2.2 `evaluate_caption.py`, pycocoevalcap 1.2", ("p
 BENCHMARKS = [
     KarpathyCaption(
         "caption-coco",
+        title="COCO",
+        split="test",
         size=5000,
         generation=_GENERATION,
         groups=("caption",),
@@ -172,6 +174,8 @@ BENCHMARKS = [
     ),
     ListedCaption(
         "caption-flickr30k",
+        title="Flickr30K",
+        split="test",
         size=1000,
         generation=_GENERATION,
         groups=("caption",),
@@ -186,6 +190,8 @@ BENCHMARKS = [
     ),
     ListedCaption(
         "caption-nocaps",
+        title="NoCaps",
+        split="val",
         size=4500,
         generation=_GENERATION,
         groups=("caption",),

@@ -130,6 +130,7 @@ _PREPARATION = ("hf download m-a-p/CMMMU --repo-type dataset --local-dir data/CM
 BENCHMARKS = [
     Cmmmu(
         "cmmmu-val",
+        title="CMMMU",
         size=900,
         protocol="cmmmu-official",
         groups=("cmmmu",),
@@ -138,6 +139,7 @@ BENCHMARKS = [
     ),
     Cmmmu(
         "cmmmu-test",
+        title="CMMMU",
         size=11_000,
         protocol="cmmmu-official",
         split="test",

@@ -179,6 +179,8 @@ BENCHMARKS = [
     *(
         MMBench(
             name,
+            title="MMBench-CN" if name.endswith("cn") else "MMBench",
+            split=name.split("-")[1],
             size=size,
             table=f"data/mmbench/{file}.tsv",
             prompt=CHINESE_PROMPT if name.endswith("cn") else PROMPT,
@@ -191,6 +193,8 @@ BENCHMARKS = [
     ),
     MMBench(
         "ccbench-dev",
+        title="CCBench",
+        split="dev",
         size=2040,
         protocol="internvl-later",
         table="data/mmbench/CCBench_legacy.tsv",

@@ -158,6 +158,7 @@ _AUTHORS = "https://github.com/BradyFU/Awesome-Multimodal-Large-Language-Models/
 BENCHMARKS = [
     Mme(
         "mme",
+        title="MME",
         size=2374,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=20),

@@ -149,16 +149,24 @@ def _read_list(text: str, where: str) -> list[str]:
 _PARITY = Parity("InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"))
 _PREPARATION = ("hf download MMMU/MMMU --repo-type dataset --local-dir data/MMMU",)
 BENCHMARKS = [
-    Mmmu("mmmu-dev", size=150, split="dev", parity=_PARITY, preparation=_PREPARATION),
-    Mmmu("mmmu-val", size=900, parity=_PARITY, preparation=_PREPARATION),
-    Mmmu("mmmu-test", size=10_500, split="test", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu("mmmu-dev", title="MMMU", size=150, split="dev", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu("mmmu-val", title="MMMU", size=900, parity=_PARITY, preparation=_PREPARATION),
+    Mmmu("mmmu-test", title="MMMU", size=10_500, split="test", parity=_PARITY, preparation=_PREPARATION),
     Mmmu(
         "mmmu-val-later",
+        title="MMMU, 2025",
         size=900,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),
         parity=Parity("InternVL of September 2025 `evaluate_mmmu.py`", ("prompts",)),
         preparation=_PREPARATION,
     ),
-    Mmmu("mmmu-val-multi-image", size=900, protocol="own", all_pictures=True, preparation=_PREPARATION),
+    Mmmu(
+        "mmmu-val-multi-image",
+        title="MMMU with all pictures",
+        size=900,
+        protocol="own",
+        all_pictures=True,
+        preparation=_PREPARATION,
+    ),
 ]

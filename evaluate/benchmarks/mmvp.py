@@ -92,6 +92,7 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, str]]]:
 BENCHMARKS = [
     Mmvp(
         "mmvp",
+        title="MMVP",
         size=300,
         generation=Generation(max_new_tokens=100),
         parity=Parity("InternVL v1.2.2 `evaluate_mmvp.py`", ("prompts", "mmvp")),

@@ -102,6 +102,7 @@ class Pope(Benchmark):
 
 _POPE = Pope(
     "pope",
+    title="POPE",
     size=8910,
     generation=Generation(max_new_tokens=100),
     parity=Parity("InternVL v1.2.2 `eval_pope.py`", ("prompts", "pope")),
@@ -118,6 +119,7 @@ BENCHMARKS = [
     replace(
         _POPE,
         name="pope-later",
+        title="POPE, 2025",
         protocol="internvl-later",
         parity=Parity("InternVL of September 2025 `eval_pope.py`", ("prompts", "pope")),
     ),

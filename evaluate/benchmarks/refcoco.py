@@ -39,11 +39,11 @@ SIZES = {
 class RefCOCO(Benchmark):
     """One split; a line per phrase, and several of them may be about the same box."""
 
-    split: str = ""
+    file: str = ""
 
     @property
     def files(self) -> tuple[str, ...]:
-        return (f"data/refcoco/{self.split}.jsonl",)
+        return (f"data/refcoco/{self.file}.jsonl",)
 
     @property
     def metric(self) -> str:
@@ -88,6 +88,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+_TITLES = {"refcoco": "RefCOCO", "refcoco+": "RefCOCO+", "refcocog": "RefCOCOg"}
+
+
 def _list_commands(split: str) -> tuple[str, ...]:
     folder, file = split.split("_")[0], f"{split}.jsonl"
     address = f"{folder}/{file}".replace("+", "%2B")
@@ -100,13 +103,15 @@ def _list_commands(split: str) -> tuple[str, ...]:
 
 BENCHMARKS = [
     RefCOCO(
-        split.replace("_", "-"),
-        split=split,
+        file.replace("_", "-"),
+        title=_TITLES[file.partition("_")[0]],
+        split=file.partition("_")[2],
+        file=file,
         size=size,
         generation=Generation(max_new_tokens=100),
         groups=("refcoco",),
         parity=Parity("InternVL v1.2.2 `evaluate_grounding.py`", ("prompts", "refcoco")),
-        preparation=_list_commands(split),
+        preparation=_list_commands(file),
     )
-    for split, size in SIZES.items()
+    for file, size in SIZES.items()
 ]

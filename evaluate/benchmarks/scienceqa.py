@@ -65,6 +65,8 @@ def _has_answer(row: dict[str, Any]) -> bool:
 
 _SCIENCEQA = ScienceQA(
     "scienceqa",
+    title="ScienceQA",
+    split="image",
     size=2017,
     generation=Generation(max_new_tokens=100),
     parity=Parity("InternVL v1.2.2 `evaluate_scienceqa.py`", ("prompts", "scienceqa")),
@@ -79,6 +81,7 @@ BENCHMARKS = [
     replace(
         _SCIENCEQA,
         name="scienceqa-later",
+        title="ScienceQA, 2025",
         protocol="internvl-later",
         parity=Parity("InternVL of September 2025 `evaluate_scienceqa.py`", ("prompts", "scienceqa")),
     ),

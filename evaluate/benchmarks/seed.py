@@ -88,6 +88,8 @@ _MIRROR = "https://huggingface.co/OpenGVLab/InternVL/resolve/main"
 BENCHMARKS = [
     Seed(
         "seed",
+        title="SEED",
+        split="image",
         generation=Generation(max_new_tokens=100),
         parity=Parity("InternVL v1.2.2 `evaluate_seed.py` and `calculation.py`", ("prompts", "seed")),
         preparation=(

@@ -84,6 +84,7 @@ def _read_sample(path: Path, ability: str, number: int, row: Any) -> Sample:
 BENCHMARKS = [
     TinyLVLM(
         "tiny_lvlm",
+        title="Tiny LVLM",
         size=2450,
         generation=Generation(max_new_tokens=30),
         parity=Parity("InternVL v1.2.2 `eval/tiny_lvlm`", ("prompts", "tiny_lvlm")),

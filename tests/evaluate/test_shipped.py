@@ -18,6 +18,12 @@ def test_every_benchmark_has_a_small_data_set() -> None:
     assert sorted(WRITERS) == sorted(SHIPPED)
 
 
+def test_every_benchmark_has_a_column_of_its_own_in_a_results_table() -> None:
+    columns = [(benchmark.title, benchmark.split) for benchmark in SHIPPED.values()]
+    assert all(title for title, _ in columns)
+    assert len(set(columns)) == len(columns)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_samples_that_failed_are_wrong_and_an_empty_set_is_no_number(name: str, tmp_path: Path) -> None:
     WRITERS[name](tmp_path)

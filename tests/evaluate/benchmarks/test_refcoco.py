@@ -25,7 +25,7 @@ NAME = "refcoco+-testA"
 def test_prompts_equal_the_published_ones(family: dict[str, Any], tmp_path: Path) -> None:
     cases = [case for case in family["cases"] if case["input"].get("benchmark") == "refcoco"]
     rows = [{**list_phrases()[0], "sent": case["input"]["record"]["sent"]} for case in cases]
-    samples = RefCOCO(NAME, split="refcoco+_testA").samples(write_refcoco(tmp_path, rows=rows))
+    samples = RefCOCO(NAME, file="refcoco+_testA").samples(write_refcoco(tmp_path, rows=rows))
     expected = ["<image>\n" + case["expected"]["question"] for case in cases]
     assert [sample.prompt.turns[0].text for sample in samples] == expected
 
@@ -55,7 +55,7 @@ def test_run_scores_as_by_hand_and_writes_the_published_file(tmp_path: Path) -> 
 
 
 def test_answers_of_the_small_set_score_as_by_hand_also_through_the_metric(tmp_path: Path) -> None:
-    benchmark = RefCOCO(NAME, split="refcoco+_testA")
+    benchmark = RefCOCO(NAME, file="refcoco+_testA")
     samples = benchmark.load(write_refcoco(tmp_path))
     scorer, targets = benchmark.scorer(), [sample.target for sample in samples]
     scores = scorer(ANSWERS, targets)
@@ -68,7 +68,7 @@ def test_answers_of_the_small_set_score_as_by_hand_also_through_the_metric(tmp_p
 
 
 def test_submission_keeps_the_answers_as_they_are(tmp_path: Path) -> None:
-    benchmark = RefCOCO(NAME, split="refcoco+_testA")
+    benchmark = RefCOCO(NAME, file="refcoco+_testA")
     samples = benchmark.load(write_refcoco(tmp_path))
     benchmark.submission([Prediction("1", "Café\n"), Prediction("0", "", "gone")], samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def test_row_of_another_layout_is_named(tmp_path: Path, change: dict[str, Any], 
     rows = list_phrases()
     write_refcoco(tmp_path, rows=[rows[0], {**rows[1], **change}])
     with pytest.raises(InputError) as caught:
-        RefCOCO(NAME, split="refcoco+_testA").load(tmp_path)
+        RefCOCO(NAME, file="refcoco+_testA").load(tmp_path)
     text = str(caught.value)
     assert "refcoco+_testA.jsonl:2: " + message in text
     assert text.endswith("; get the file again")
