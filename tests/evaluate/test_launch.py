@@ -173,19 +173,7 @@ def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) 
 
 @pytest.mark.dist
 @pytest.mark.slow
-def test_killed_processes_go_on_as_another_number_with_another_batch_size(straight: Place, place: Place) -> None:
-    done = place.kill("--batch-size", 1, "--devices", 2, parts=2)
-    assert 1 < done < COUNT, "the kill came too late to be in the middle"
-    output = place.run("--batch-size", 3)
-    assert f"quickstart: {COUNT - done} samples to answer on 1 CPU process, {done} are done\n" in output
-    assert place.predictions == straight.predictions
-    assert count_lines(place.folder) == COUNT, "no sample was answered twice"
-    assert place.report == straight.report
-
-
-@pytest.mark.dist
-@pytest.mark.slow
-def test_ctrl_c_with_worker_processes_says_one_line_and_leaves_nobody(place: Place) -> None:
+def test_ctrl_c_with_worker_processes_says_one_line_and_one_process_goes_on(straight: Place, place: Place) -> None:
     process = start(*place.command, "--allow-size", "--batch-size", 1, "--devices", 2, "--num-workers", 1)
     end = time.monotonic() + 120
     while not all(count_lines_of(place.folder / f"part-{rank}.jsonl") for rank in range(2)):
@@ -199,6 +187,11 @@ def test_ctrl_c_with_worker_processes_says_one_line_and_leaves_nobody(place: Pla
     assert all(" answers, " in line for line in progress), errors
     stored = count_lines(place.folder)
     assert last == f"stopped by SIGINT; {stored} of {COUNT} answers to quickstart are stored; the same command goes on"
+    output = place.run("--batch-size", 3)
+    assert f"quickstart: {COUNT - stored} samples to answer on 1 CPU process, {stored} are done\n" in output
+    assert place.predictions == straight.predictions
+    assert count_lines(place.folder) == COUNT, "no sample was answered twice"
+    assert place.report == straight.report
 
 
 def test_checkpoint_without_a_readable_tokenizer_ends_with_one_line(

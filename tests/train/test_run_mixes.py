@@ -37,12 +37,15 @@ def list_kinds(arguments: list[str], rank: int) -> list[int]:
     return [int(batch["image_flags"].sum()) for batch in data.train_dataloader()]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "zero3"])
-def test_300_random_mixes_go_through(strategy, checkpoint, meta, tmp_path):
-    arguments = write_arguments(checkpoint, meta, tmp_path / "run", strategy=strategy, **OPTIONS)
+# DDP has no collective inside of the model that a part without work could keep waiting: fewer do.
+@pytest.mark.parametrize(("strategy", "steps"), [("ddp", 120), ("zero3", NUM_STEPS)])
+def test_random_mixes_go_through(strategy, steps, checkpoint, meta, tmp_path):
+    arguments = write_arguments(
+        checkpoint, meta, tmp_path / "run", strategy=strategy, **{**OPTIONS, "max_steps": steps, "save_steps": steps}
+    )
     done = run_process(*arguments)  # which waits four minutes for what takes half of one
     assert (done.code, done.errors) == (0, "")
-    assert len(read_losses(tmp_path / "run")) == NUM_STEPS
+    assert len(read_losses(tmp_path / "run")) == steps
     pairs = set(zip(*(list_kinds(arguments, rank) for rank in (0, 1)), strict=True))
     # Text, a picture, two pictures and the frames of a video: each met every other, on either process.
     kinds = (0, 1, 2, 9)
