@@ -34,11 +34,6 @@ class Placement:
         """How many processes answer."""
         return self.devices // self.each
 
-    @property
-    def first(self) -> list[int]:
-        """The first device of every process."""
-        return [number * self.each for number in range(self.processes)]
-
     def line(self) -> str | None:
         """What is unusual about it."""
         if self.each == 1:

@@ -1,6 +1,6 @@
-"""One run: the fingerprint that says what belongs together, predict, and score.
+"""One run: its fingerprint, which says what belongs together, its stored answers, and their score.
 
-Predict needs the model; score needs only the stored predictions and can be repeated anywhere.
+Answering needs the model (`evaluate.work`); scoring needs only the stored answers and can be repeated anywhere.
 """
 
 from __future__ import annotations
