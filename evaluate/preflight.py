@@ -42,7 +42,7 @@ class Mistakes:
             raise self.errors[0]
         if self.errors:
             lines = "".join(f"\n  {error}" for error in self.errors)
-            raise InputError(f"expected no mistake, got {len(self.errors)}; {rest}:{lines}")
+            raise InputError(f"benchmarks: expected no mistake, got {len(self.errors)}; {rest}:{lines}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,10 @@ def test_benchmarks_without_data_are_told_together_or_skipped(root: Path, capsys
     names = "quickstart,vqa-textvqa-val"
     assert call(root, "fake:no", names) == 2
     errors = capsys.readouterr().err.splitlines()
-    assert errors[0] == "error: expected no mistake, got 2; nothing was run; --skip-missing runs what is there:"
+    assert (
+        errors[0]
+        == "error: benchmarks: expected no mistake, got 2; nothing was run; --skip-missing runs what is there:"
+    )
     assert [line.split(": ")[0] for line in errors[1:]] == ["  vqa-textvqa-val"] * 2
     assert not (root / "out").exists()
     assert call(root, "fake:no", names, "--skip-missing") == 0

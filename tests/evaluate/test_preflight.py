@@ -35,7 +35,9 @@ def test_single_mistake_stays_as_it_is_and_several_are_lines_of_one() -> None:
         if text == "first: a":
             with pytest.raises(InputError, match=r"^first: a$"):
                 mistakes.settle()
-    with pytest.raises(InputError, match=r"^expected no mistake, got 2; nothing was run:\n  first: a\n  second: b$"):
+    with pytest.raises(
+        InputError, match=r"^benchmarks: expected no mistake, got 2; nothing was run:\n  first: a\n  second: b$"
+    ):
         mistakes.settle()
     with pytest.raises(ZeroDivisionError), mistakes.gather():
         raise ZeroDivisionError
@@ -45,7 +47,7 @@ def test_mistakes_of_all_benchmarks_are_told_together(root: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_all([HERE, LOST, WRONG, replace(LOST, name="gone")], root)
     head, *lines = str(caught.value).splitlines()
-    assert head == "expected no mistake, got 3; nothing was run:"
+    assert head == "benchmarks: expected no mistake, got 3; nothing was run:"
     assert [line.split(": ")[0] for line in lines] == ["  lost", "  wrong", "  gone"]
     assert "--skip-missing runs what is there" not in head
     with pytest.raises(InputError, match=r"nothing was run; --skip-missing runs what is there:\n  lost: "):
