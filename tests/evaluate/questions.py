@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from evaluate.demo.files import write_rows
 from evaluate.records import read_parts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,12 +41,6 @@ def write_questions(root: Path, count: int = 12) -> Path:
         )
     write_rows(root / FOLDER / "held_out.jsonl", rows)
     return root
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A JSONL file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def start(*arguments: object, code: str | None = None) -> subprocess.Popen[str]:

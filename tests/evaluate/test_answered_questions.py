@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evaluate.answered_questions import AnsweredQuestions
+from evaluate.demo.vqa import write_answered
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import write_answered
 
 
 def test_answer_on_the_line_is_the_target_and_another_one_is_wrong(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from evaluate import caption_extras
 from evaluate.__main__ import main as evaluate
 from evaluate.caption_extras import main, score_meteor
+from evaluate.demo.caption import list_coco
 from evaluate.scorers.captions import CaptionTarget
-from tests.evaluate.layouts_caption import list_coco
 from tests.evaluate.questions import write_questions
 
 HAS_METEOR = shutil.which("java") is not None and importlib.util.find_spec("pycocoevalcap") is not None

@@ -9,8 +9,9 @@ import pytest
 
 from evaluate import compare as module
 from evaluate.__main__ import main
+from evaluate.demo.files import write_rows
 from evaluate.report import read_report
-from tests.evaluate.questions import FOLDER, run, write_questions, write_rows
+from tests.evaluate.questions import FOLDER, run, write_questions
 from tests.evaluate.test_headline import GroupMean
 from tests.evaluate.test_main import WATCH
 

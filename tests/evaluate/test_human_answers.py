@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
+from evaluate.demo.files import write_json
+from evaluate.demo.vqa import WRITERS, annotate
 from evaluate.human_answers import HumanAnswers, read_vqa_targets
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS, annotate, answer_all, write_json
+from tests.evaluate.outcome import answer_all
 
 ANNOTATIONS = "data/okvqa/mscoco_val2014_annotations.json"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.demo.mmmu import write_table
 from evaluate.parquet import find_shards, read_picture, read_table
 from internvl.errors import InputError, MissingError
-from tests.evaluate.layouts_mmmu import write_table
 
 
 def test_rows_come_with_their_number_across_batches(tmp_path: Path) -> None:

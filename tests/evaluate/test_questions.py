@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
+from evaluate.demo.files import write_rows
+from evaluate.demo.vqa import WRITERS
 from evaluate.questions import PROMPT, Question, pair, read_questions, read_samples, show_question
 from evaluate.sample import Prediction
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS
-from tests.evaluate.questions import write_rows
 
 BENCHMARKS = {
     **{

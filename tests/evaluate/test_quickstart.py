@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.demo.files import write_rows
 from evaluate.quickstart import BLIND_LIMIT, GOAL, main, majority, summarize, table
 from evaluate.report import Report
 from internvl.errors import MissingError
-from tests.evaluate.questions import FOLDER, write_rows
+from tests.evaluate.questions import FOLDER
 
 SEEN = Report(
     benchmark="quickstart",

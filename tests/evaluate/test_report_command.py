@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from evaluate.__main__ import main
+from evaluate.demo.files import write_rows
 from evaluate.page.document import DEFAULT_LIMITS, Limits
 from evaluate.report_command import publish, read_limits
 from internvl.errors import InputError
-from tests.evaluate.questions import run, write_questions, write_rows
+from tests.evaluate.questions import run, write_questions
 from tests.evaluate.results import write_run
 from tests.evaluate.test_main import WATCH
 

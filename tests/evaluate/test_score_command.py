@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from evaluate.__main__ import main
+from evaluate.demo.files import write_rows
 from evaluate.report import read_report
-from tests.evaluate.questions import COLORS, run, write_questions, write_rows
+from tests.evaluate.questions import COLORS, run, write_questions
 from tests.evaluate.test_main import WATCH
 
 

@@ -10,11 +10,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import find
-from evaluate.report import read_report
-from evaluate.sample import Generation, Prediction
-from evaluate.scorers.captions import CaptionTarget
-from internvl.errors import InputError
-from tests.evaluate.layouts_caption import (
+from evaluate.demo.caption import (
     ANSWERS,
     COCO,
     FLICKR,
@@ -23,8 +19,12 @@ from tests.evaluate.layouts_caption import (
     list_coco,
     list_flickr,
     list_nocaps,
-    write,
 )
+from evaluate.demo.files import write_json
+from evaluate.report import read_report
+from evaluate.sample import Generation, Prediction
+from evaluate.scorers.captions import CaptionTarget
+from internvl.errors import InputError
 
 
 @pytest.mark.golden("prompts")
@@ -40,8 +40,8 @@ def test_image_id_stands_in_the_name(case: dict[str, Any], tmp_path: Path) -> No
     if case["input"]["benchmark"] != "caption-coco" or image is None:
         pytest.skip("another benchmark")
     benchmark = list_coco(tmp_path)
-    write(tmp_path / COCO[0], [{"image": case["input"]["image"], "caption": []}])
-    write(tmp_path / COCO[1], {"annotations": [{"image_id": image, "id": 1, "caption": "A cat."}]})
+    write_json(tmp_path / COCO[0], [{"image": case["input"]["image"], "caption": []}])
+    write_json(tmp_path / COCO[1], {"annotations": [{"image_id": image, "id": 1, "caption": "A cat."}]})
     [sample] = benchmark.samples(tmp_path)
     assert sample.info == {"image_id": image}
 
@@ -113,7 +113,7 @@ def test_submission_keeps_captions_as_they_are(tmp_path: Path) -> None:
 )
 def test_file_of_another_layout_is_named(tmp_path: Path, file: str, content: Any, message: str) -> None:
     benchmark = list_flickr(tmp_path) if file == FLICKR else list_coco(tmp_path)
-    write(tmp_path / file, content)
+    write_json(tmp_path / file, content)
     with pytest.raises(InputError) as caught:
         benchmark.load(tmp_path)
     text = str(caught.value)
@@ -125,7 +125,7 @@ def test_file_of_another_layout_is_named(tmp_path: Path, file: str, content: Any
 def test_cut_file_and_picture_listed_twice_are_named(tmp_path: Path) -> None:
     benchmark = list_coco(tmp_path)
     rows = json.loads((tmp_path / COCO[0]).read_text())
-    write(tmp_path / COCO[0], [*rows, rows[0]])
+    write_json(tmp_path / COCO[0], [*rows, rows[0]])
     with pytest.raises(InputError, match="expected unique ids, got '42' twice"):
         benchmark.load(tmp_path)
     (tmp_path / COCO[1]).write_bytes(b'{"annotations": [')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluate.benchmark import find
-from tests.evaluate.layouts_vqa import answer_all
+from tests.evaluate.outcome import answer_all
 
 
 def test_both_rules_are_told_and_texts_numbers_and_lists_are_right(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
+from evaluate.demo.cmmmu import FOLDER, list_rows, write_cmmmu
+from evaluate.demo.files import write_rows
+from evaluate.demo.mmmu import write_table
+from evaluate.demo.pictures import draw
 from evaluate.report import read_report
 from evaluate.sample import Generation, Prediction
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_cmmmu import FOLDER, list_rows, write_cmmmu
-from tests.evaluate.layouts_mmmu import write_table
-from tests.evaluate.pictures import draw
-from tests.evaluate.questions import write_rows
 
 VAL, TEST = (replace(benchmark, size=None) for benchmark in find("cmmmu"))
 FIRST = FOLDER / "art_and_design" / "val-00000-of-00001.parquet"

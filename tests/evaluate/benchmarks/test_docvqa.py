@@ -9,8 +9,10 @@ import pytest
 
 from evaluate.benchmark import find
 from evaluate.benchmarks.docvqa import list_groups, read_anls_targets
+from evaluate.demo.files import write_json
+from evaluate.demo.vqa import WRITERS
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS, answer_all, write_json
+from tests.evaluate.outcome import answer_all
 
 
 def test_right_answers_come_from_the_published_file(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from evaluate.benchmark import find
 from evaluate.benchmarks.gqa import read_gqa_target
+from evaluate.demo.files import write_json
+from evaluate.demo.vqa import WRITERS
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS, answer_all, write_json
+from tests.evaluate.outcome import answer_all
 
 ANNOTATIONS = "data/gqa/testdev_balanced_questions.json"
 

@@ -11,13 +11,13 @@ from openpyxl import load_workbook
 from evaluate.benchmark import find
 from evaluate.benchmarks.mmbench import CHINESE_PROMPT, MMBench
 from evaluate.choices import PROMPT
+from evaluate.demo.files import write_rows
+from evaluate.demo.mmbench import TABLES, Row, list_rows, write_mmbench, write_table
+from evaluate.demo.pictures import draw
 from evaluate.report import read_report
 from evaluate.sample import Generation, Prediction
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_mmbench import TABLES, Row, list_rows, write_mmbench, write_table
-from tests.evaluate.pictures import draw
-from tests.evaluate.questions import write_rows
 
 NAME = "mmbench-dev-en"
 

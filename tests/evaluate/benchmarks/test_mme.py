@@ -11,12 +11,12 @@ import pytest
 from evaluate.benchmarks.mme import BENCHMARKS, Mme
 from evaluate.benchmarks.mme import main as write
 from evaluate.benchmarks.mme import write_tables as build_tables
+from evaluate.demo.files import write_rows
+from evaluate.demo.mme import FOLDER, RELEASE, write_release, write_tables
 from evaluate.report import read_report
 from evaluate.sample import Generation
 from evaluate.score_command import main
 from internvl.errors import InputError, MissingError
-from tests.evaluate.layouts_mme import FOLDER, RELEASE, write_release, write_tables
-from tests.evaluate.questions import write_rows
 
 
 @pytest.mark.golden("prompts")

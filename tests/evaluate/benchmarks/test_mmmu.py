@@ -11,14 +11,14 @@ import pytest
 
 from evaluate.benchmark import Benchmark, find
 from evaluate.benchmarks.mmmu import Mmmu
+from evaluate.demo.files import write_rows
+from evaluate.demo.mmmu import FOLDER, list_rows, write_mmmu, write_table
+from evaluate.demo.pictures import draw
 from evaluate.report import read_report
 from evaluate.sample import Prediction
 from evaluate.score_command import main
 from evaluate.scorers.mmmu import SUBJECTS
 from internvl.errors import InputError, MissingError
-from tests.evaluate.layouts_mmmu import FOLDER, list_rows, write_mmmu, write_table
-from tests.evaluate.pictures import draw
-from tests.evaluate.questions import write_rows
 
 FIRST = FOLDER / SUBJECTS[0] / "validation-00000-of-00001.parquet"
 

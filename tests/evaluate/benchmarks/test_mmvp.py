@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from evaluate.benchmarks.mmvp import Mmvp
+from evaluate.demo.files import write_rows
+from evaluate.demo.mmvp import HEADER, QUESTIONS, list_rows, write_mmvp, write_table
 from evaluate.report import read_report
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_mmvp import HEADER, QUESTIONS, list_rows, write_mmvp, write_table
-from tests.evaluate.questions import write_rows
 
 
 @pytest.mark.golden("prompts")

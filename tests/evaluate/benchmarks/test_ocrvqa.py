@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluate.benchmark import find
-from tests.evaluate.layouts_vqa import answer_all
+from tests.evaluate.outcome import answer_all
 
 
 def test_upper_case_and_white_space_are_forgiven(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from evaluate.benchmarks.pope import BENCHMARKS, Pope
+from evaluate.demo.files import write_rows
+from evaluate.demo.pope import QUESTIONS, label_file, list_labels, list_questions, write_pope
 from evaluate.report import read_report
 from evaluate.sample import Generation, Prediction
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_pope import QUESTIONS, label_file, list_labels, list_questions, write_pope
-from tests.evaluate.questions import write_rows
 
 
 @pytest.mark.golden("prompts")

@@ -11,12 +11,12 @@ import pytest
 from evaluate.__main__ import main
 from evaluate.benchmark import find
 from evaluate.benchmarks.refcoco import SIZES, RefCOCO
+from evaluate.demo.refcoco import ANSWERS, list_phrases, write_refcoco
 from evaluate.metric import ScorerMetric
 from evaluate.report import read_report
 from evaluate.sample import Generation, Prediction
 from evaluate.scorers.box_iou import BoxTarget
 from internvl.errors import InputError
-from tests.evaluate.layouts_refcoco import ANSWERS, list_phrases, write_refcoco
 
 NAME = "refcoco+-testA"
 

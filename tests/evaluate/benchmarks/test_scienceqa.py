@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from evaluate.benchmarks.scienceqa import BENCHMARKS, ScienceQA
+from evaluate.demo.files import write_rows
+from evaluate.demo.scienceqa import QUESTIONS, list_rows, write_scienceqa
 from evaluate.report import read_report
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_scienceqa import QUESTIONS, list_rows, write_scienceqa
-from tests.evaluate.questions import write_rows
 
 
 @pytest.mark.golden("prompts")

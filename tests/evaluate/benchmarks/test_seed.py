@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from evaluate.benchmarks.seed import Seed
+from evaluate.demo.files import write_rows
+from evaluate.demo.seed import ANSWERS, QUESTIONS, list_answers, write_seed
 from evaluate.report import read_report
 from evaluate.score_command import main
 from internvl.errors import InputError
-from tests.evaluate.layouts_seed import ANSWERS, QUESTIONS, list_answers, write_seed
-from tests.evaluate.questions import write_rows
 
 
 @pytest.mark.golden("prompts")

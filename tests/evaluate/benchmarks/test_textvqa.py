@@ -9,10 +9,11 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import find
+from evaluate.demo.files import write_json, write_rows
+from evaluate.demo.vqa import WRITERS
 from evaluate.report import read_report
 from evaluate.sample import Generation
-from tests.evaluate.layouts_vqa import WRITERS, answer_all, write_json
-from tests.evaluate.questions import write_rows
+from tests.evaluate.outcome import answer_all
 
 ANNOTATIONS = "data/textvqa/textvqa_val_annotations.json"
 TIMES_RED = (2, 0, 1, 3, 10)

@@ -11,19 +11,19 @@ import pytest
 from evaluate.__main__ import main
 from evaluate.benchmark import find
 from evaluate.benchmarks.tiny_lvlm import TinyLVLM
+from evaluate.demo.files import write_json
+from evaluate.demo.tiny_lvlm import ANSWERS, FOLDER, list_questions, write_tiny_lvlm
 from evaluate.report import read_report
 from evaluate.sample import Generation
 from evaluate.scorers.word_match import ABILITIES
 from internvl.errors import InputError
-from tests.evaluate.layouts_caption import write
-from tests.evaluate.layouts_tiny_lvlm import ANSWERS, FOLDER, list_questions, write_tiny_lvlm
 
 
 @pytest.mark.golden("prompts")
 def test_prompts_equal_the_published_ones(family: dict[str, Any], tmp_path: Path) -> None:
     cases = [case for case in family["cases"] if case["input"].get("benchmark") == "tiny_lvlm"]
     rows = [{**list_questions()[0], "question": case["input"]["record"]["question"]} for case in cases]
-    write(write_tiny_lvlm(tmp_path) / FOLDER / ABILITIES[0] / "dataset.json", rows)
+    write_json(write_tiny_lvlm(tmp_path) / FOLDER / ABILITIES[0] / "dataset.json", rows)
     samples = TinyLVLM("tiny_lvlm").samples(tmp_path)
     expected = ["<image>\n" + case["expected"]["question"] for case in cases]
     assert [sample.prompt.turns[0].text for sample in samples[: len(cases)]] == expected
@@ -74,7 +74,7 @@ def test_run_writes_score_and_published_file(tmp_path: Path) -> None:
     ],
 )
 def test_file_of_another_layout_is_named(tmp_path: Path, content: Any, message: str) -> None:
-    write(write_tiny_lvlm(tmp_path) / FOLDER / ABILITIES[1] / "dataset.json", content)
+    write_json(write_tiny_lvlm(tmp_path) / FOLDER / ABILITIES[1] / "dataset.json", content)
     with pytest.raises(InputError) as caught:
         TinyLVLM("tiny_lvlm").load(tmp_path)
     assert f"{ABILITIES[1]}/dataset.json: {message}" in str(caught.value)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from evaluate.benchmark import find
+from evaluate.demo.vqa import WRITERS
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS, answer_all
+from tests.evaluate.outcome import answer_all
 
 
 def test_answers_are_scored_per_type(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from evaluate.benchmark import find
 from evaluate.benchmarks.vqav2 import read_ids
+from evaluate.demo.files import write_json
+from evaluate.demo.vqa import WRITERS
 from internvl.errors import InputError
-from tests.evaluate.layouts_vqa import WRITERS, answer_all, write_json
+from tests.evaluate.outcome import answer_all
 
 WHOLE = "data/vqav2/v2_OpenEnded_mscoco_test2015_questions.json"
 

@@ -6,7 +6,7 @@ import base64
 import csv
 from pathlib import Path
 
-from tests.evaluate.pictures import draw
+from evaluate.demo.pictures import draw
 
 TABLES = {
     "mmbench-dev-en": Path("data/mmbench/mmbench_dev_20230712.tsv"),

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyarrow
-from pyarrow import parquet
-
+from evaluate.demo.pictures import draw
 from evaluate.scorers.mmmu import SUBJECTS
-from tests.evaluate.pictures import draw
 
 FOLDER = Path("data/MMMU")
 Row = dict[str, Any]
@@ -21,7 +18,7 @@ def list_rows(subject: str, split: str, count: int = 2) -> list[Row]:
     for number in range(1, count + 1):
         is_open = number % 2 == 0
         place = SUBJECTS.index(subject)
-        row = {
+        row: Row = {
             "id": f"{split}_{subject}_{number}",
             "question": f"Find x in <image 1>, {place}."
             if is_open
@@ -41,6 +38,9 @@ def list_rows(subject: str, split: str, count: int = 2) -> list[Row]:
 
 def write_table(path: Path, rows: list[Row]) -> None:
     """Rows as the hub stores them: pictures as bytes beside their names."""
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
     picture = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     names = list(rows[0])
     kinds = [(name, picture if name.startswith("image_") else pyarrow.string()) for name in names]

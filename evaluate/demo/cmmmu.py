@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.evaluate.layouts_mmmu import write_table
-from tests.evaluate.pictures import draw
+from evaluate.demo.mmmu import write_table
+from evaluate.demo.pictures import draw
 
 FOLDER = Path("data/CMMMU")
 PARTS = (
@@ -28,7 +28,7 @@ def list_rows(part: str, split: str) -> list[Row]:
     )
     rows = []
     for number, (kind, question, options, answer) in enumerate(questions):
-        row = {
+        row: Row = {
             "id": str(3 * place + number + 1),
             "type": kind,
             "question": question,

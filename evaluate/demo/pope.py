@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.evaluate.pictures import write_picture
-from tests.evaluate.questions import write_rows
+from evaluate.demo.files import write_rows
+from evaluate.demo.pictures import write_picture
 
 FOLDER = Path("data/pope")
 QUESTIONS = FOLDER / "llava_pope_test.jsonl"
@@ -16,6 +16,7 @@ NUM_PICTURES = 3
 
 
 def label_file(category: str) -> Path:
+    """Where the labels of a category lie."""
     return FOLDER / "coco" / f"coco_pope_{category}.json"
 
 
@@ -34,6 +35,7 @@ def list_labels(category: str, num_pictures: int = NUM_PICTURES) -> list[dict[st
 
 
 def list_questions(num_pictures: int = NUM_PICTURES) -> list[dict[str, Any]]:
+    """What is asked: the labels of all categories without the answers."""
     return [
         {**{key: row[key] for key in ("question_id", "image")}, "text": row["text"] + PROMPT, "category": category}
         for category in CATEGORIES

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.evaluate.pictures import write_picture
-from tests.evaluate.questions import write_rows
+from evaluate.demo.files import write_rows
+from evaluate.demo.pictures import write_picture
 
 QUESTIONS = Path("data/scienceqa/scienceqa_test_img.jsonl")
 
 
 def list_rows(count: int = 6) -> list[dict[str, Any]]:
+    """Questions with hints and without."""
     return [
         {
             "image": f"data/scienceqa/images/test/{5 + 7 * number}/image.png",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.evaluate.pictures import write_picture
+from evaluate.demo.pictures import write_picture
 
 FOLDER = Path("data/mme")
 RELEASE = FOLDER / "MME_Benchmark_release_version"
@@ -23,6 +23,7 @@ def ask(category: str, number: int) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def name_picture(category: str, number: int) -> str:
+    """Some categories have no photographs."""
     return f"{number:04}.{'png' if category in ('OCR', 'code_reasoning') else 'jpg'}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from tests.evaluate.pictures import write_picture
+from evaluate.demo.pictures import write_picture
 
 FOLDER = Path("data/MMVP")
 QUESTIONS = FOLDER / "Questions.csv"
@@ -24,6 +24,7 @@ def list_rows(num_pairs: int = 3) -> list[Row]:
 
 
 def write_table(root: Path, rows: list[Row], header: tuple[str, ...] = HEADER) -> None:
+    """The table of questions."""
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
     with (root / QUESTIONS).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([header, *rows])

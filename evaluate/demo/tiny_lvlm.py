@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from evaluate.demo.caption import draw
+from evaluate.demo.files import write_json
 from evaluate.scorers.word_match import ABILITIES
-from tests.evaluate.layouts_caption import draw, write
 
 FOLDER = "data/tiny_lvlm/updated_datasets"
 ANSWERS = ("Two cats.", "no", "It is the Eiffel Tower", "yes and no", "a bus", "dogs", "Yes", "", "3", "café")
@@ -26,6 +27,6 @@ def write_tiny_lvlm(root: Path) -> Path:
     """Five files, and their pictures."""
     rows = list_questions()
     for place, ability in enumerate(ABILITIES):
-        write(root / FOLDER / ability / "dataset.json", rows[2 * place : 2 * place + 2])
+        write_json(root / FOLDER / ability / "dataset.json", rows[2 * place : 2 * place + 2])
         draw(root / FOLDER / ability, "0.jpg", "1.jpg")
     return root

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.evaluate.questions import write_rows
+from evaluate.demo.files import write_rows
 
 PHRASES = ("man in red", "the dog {with} braces", 'left "cup", please', "the café’s sign 🪧")
 ANSWERS = ("[[100, 200, 300, 400]]", "<box>[[150, 250, 350, 450]]</box>", "no box", "[[0.1, 0.2, 0.3, 0.4]]")

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from evaluate.benchmark import find
-from evaluate.sample import Prediction, Sample
-from evaluate.scorer import Scores
-from tests.evaluate.questions import write_rows
+from evaluate.demo.files import write_json, write_rows
 
 QUESTIONS = (
     "What color is the car?",
@@ -32,41 +27,6 @@ ANSWERS = ("red", "2", "café", "yes", "猫")
 Answers = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A benchmark whose questions were all answered.
-
-    Attributes:
-        samples: the questions.
-        scores: None where only a server knows the answers.
-        rows: what was written for a server or a script.
-    """
-
-    samples: list[Sample]
-    scores: Scores | None
-    rows: list[dict[str, Any]]
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        assert self.scores is not None
-        return dict(self.scores.metrics)
-
-
-def answer_all(name: str, root: Path, **other: str) -> Outcome:
-    """Write a set, and answer it right but for the answers that are given by place (`_0="blue"`)."""
-    answers = WRITERS[name](root)
-    [benchmark] = find(name)
-    samples = replace(benchmark, size=None).load(root)
-    predictions = [
-        Prediction(sample.id, other.get(f"_{place}", answers[sample.id])) for place, sample in enumerate(samples)
-    ]
-    benchmark.submission(predictions[::-1], samples, root)
-    rows = json.loads((root / "submission.json").read_text(encoding="utf-8"))
-    scorer = benchmark.scorer()
-    scores = scorer([p.text for p in predictions], [s.target for s in samples]) if scorer else None
-    return Outcome(samples, scores, rows)
-
-
 @cache
 def draw_picture() -> bytes:
     """A small file of pixels."""
@@ -76,14 +36,10 @@ def draw_picture() -> bytes:
 
 
 def write_pictures(root: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """One under each name."""
     for row in rows:
         (root / row["image"]).parent.mkdir(parents=True, exist_ok=True)
         (root / row["image"]).write_bytes(draw_picture())
-
-
-def write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
 def write_lines(root: Path, path: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -166,6 +122,7 @@ def write_documents(
 
 
 def write_documents_test(root: Path, texts: Sequence[str] = QUESTIONS, *, folder: str) -> Answers:
+    """Questions whose answers a server knows."""
     rows = write_lines(root, f"data/{folder}/test.jsonl", number(texts, f"data/{folder}/test/documents/{{}}.png"))
     return {str(row["question_id"]): "12 %" for row in rows}
 
@@ -216,7 +173,7 @@ def write_answered(
 
 
 _COCO = "data/{}/val2014/COCO_val2014_{{:012}}.jpg"
-_TEXTVQA = {
+_TEXTVQA: dict[str, Any] = {
     "annotations": "data/textvqa/textvqa_val_annotations.json",
     "image": "data/textvqa/train_images/{:016x}.jpg",
     "types": {"question_type": "none of the above", "answer_type": "other"},

@@ -1,4 +1,4 @@
-"""A small data set in the official layout of every shipped benchmark: what tests ask of all of them at once."""
+"""Who writes the demonstration data of each benchmark; kept apart, because some need heavy packages."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.evaluate.layouts_caption import list_coco, list_flickr, list_nocaps
-from tests.evaluate.layouts_cmmmu import write_cmmmu
-from tests.evaluate.layouts_mmbench import write_mmbench
-from tests.evaluate.layouts_mme import write_tables
-from tests.evaluate.layouts_mmmu import write_mmmu
-from tests.evaluate.layouts_mmvp import write_mmvp
-from tests.evaluate.layouts_pope import write_pope
-from tests.evaluate.layouts_refcoco import write_refcoco
-from tests.evaluate.layouts_scienceqa import write_scienceqa
-from tests.evaluate.layouts_seed import write_seed
-from tests.evaluate.layouts_tiny_lvlm import write_tiny_lvlm
-from tests.evaluate.layouts_vqa import WRITERS as VQA
-from tests.evaluate.questions import write_questions
+from evaluate.demo.caption import list_coco, list_flickr, list_nocaps
+from evaluate.demo.cmmmu import write_cmmmu
+from evaluate.demo.mmbench import write_mmbench
+from evaluate.demo.mme import write_tables
+from evaluate.demo.mmmu import write_mmmu
+from evaluate.demo.mmvp import write_mmvp
+from evaluate.demo.pope import write_pope
+from evaluate.demo.quickstart import write_quickstart
+from evaluate.demo.refcoco import write_refcoco
+from evaluate.demo.scienceqa import write_scienceqa
+from evaluate.demo.seed import write_seed
+from evaluate.demo.tiny_lvlm import write_tiny_lvlm
+from evaluate.demo.vqa import WRITERS as VQA
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
     **VQA,
-    "quickstart": write_questions,
+    "quickstart": write_quickstart,
     "cmmmu-val": write_cmmmu,
     "cmmmu-test": partial(write_cmmmu, split="test"),
     **dict.fromkeys(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.choices import PROMPT, letter, word_question
-from tests.evaluate.pictures import write_picture
-from tests.evaluate.questions import write_rows
+from evaluate.demo.files import write_rows
+from evaluate.demo.pictures import write_picture
 
 FOLDER = Path("data/SEED")
 QUESTIONS, ANSWERS = FOLDER / "seed.jsonl", FOLDER / "SEED-Bench.json"

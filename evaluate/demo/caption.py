@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from evaluate.benchmarks.caption import KarpathyCaption, ListedCaption
+from evaluate.demo.files import write_json
 
 COCO = "data/coco/annotations/coco_karpathy_test.json", "data/coco/annotations/coco_karpathy_test_gt.json"
 FLICKR, NOCAPS = "data/flickr30k/flickr30k_test_karpathy.json", "data/nocaps/nocaps_val_4500_captions.json"
@@ -25,8 +25,8 @@ def list_coco(root: Path) -> KarpathyCaption:
     """COCO's two files."""
     names = {image: f"val2014/COCO_val2014_{image:012}.jpg" for image in REFERENCES}
     rows = [{"image": name, "caption": list(REFERENCES[image])} for image, name in names.items()]
-    write(root / COCO[0], rows)
-    write(root / COCO[1], {"images": [{"id": image} for image in REFERENCES], "annotations": list_annotations()})
+    write_json(root / COCO[0], rows)
+    write_json(root / COCO[1], {"images": [{"id": image} for image in REFERENCES], "annotations": list_annotations()})
     draw(root / "data/coco", *names.values())
     return KarpathyCaption("caption-coco")
 
@@ -34,8 +34,8 @@ def list_coco(root: Path) -> KarpathyCaption:
 def list_flickr(root: Path, folder: str = "Images") -> ListedCaption:
     """Flickr30k's one file; its names leave the folder of the pictures out."""
     images = [{"id": image, "image": f"{image}.jpg"} for image in REFERENCES]
-    write(root / FLICKR, {"images": images, "annotations": list_annotations()})
-    draw(root / "data/flickr30k" / folder, *(row["image"] for row in images))
+    write_json(root / FLICKR, {"images": images, "annotations": list_annotations()})
+    draw(root / "data/flickr30k" / folder, *(str(row["image"]) for row in images))
     return ListedCaption("caption-flickr30k", file=FLICKR, folder="data/flickr30k")
 
 
@@ -46,7 +46,7 @@ def list_nocaps(root: Path) -> ListedCaption:
         {"id": image, "file_name": f"{image:x}.jpg", "open_images_id": f"{image:x}", "domain": domain}
         for image, domain in zip(REFERENCES, domains, strict=True)
     ]
-    write(root / NOCAPS, {"images": images, "annotations": list_annotations(), "info": {}, "licenses": []})
+    write_json(root / NOCAPS, {"images": images, "annotations": list_annotations(), "info": {}, "licenses": []})
     draw(root / "data/nocaps/images", *(str(row["file_name"]) for row in images))
     return ListedCaption("caption-nocaps", file=NOCAPS, folder="data/nocaps/images")
 
@@ -55,12 +55,6 @@ def list_annotations() -> list[dict[str, Any]]:
     """The references, in another order than the pictures."""
     rows = [(image, text) for image, texts in REFERENCES.items() for text in texts]
     return [{"id": number, "image_id": image, "caption": text} for number, (image, text) in enumerate(rows[::-1])]
-
-
-def write(path: Path, content: object) -> None:
-    """A JSON file, and its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def draw(folder: Path, *names: str) -> None:
