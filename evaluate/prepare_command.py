@@ -154,7 +154,10 @@ def _keep(conversion: Conversion, path: Path, converted: Converted, options: arg
 
 
 def _find_differences(conversion: Conversion, path: Path, converted: Converted) -> list[str]:
-    return list_differences(read_lists(path, path.read_bytes()), read_lists(path, converted.content), conversion.key)
+    content = path.read_bytes()
+    if content == converted.content:
+        return []
+    return list_differences(read_lists(path, content), read_lists(path, converted.content), conversion.key)
 
 
 def _count(converted: Converted) -> str:

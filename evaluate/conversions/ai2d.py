@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 from evaluate.conversion import Conversion, Original, Row
@@ -16,13 +15,12 @@ _IDS = "https://s3-us-east-2.amazonaws.com/prior-datasets/ai2d_test_ids.csv"
 
 
 def list_questions(folder: Path, ids: Path) -> Iterator[Row]:
-    """Every question, in the order of the pictures' numbers; its number, from 0, is its id.
+    """Every question, in the order of the pictures' numbers.
 
     Args:
         folder: a file of questions per picture that has any.
         ids: numbers of the test pictures.
     """
-    numbers = count()
     for picture in sorted(read_ids(ids)):
         path = folder / f"{picture}.png.json"
         if not path.is_file():
@@ -32,7 +30,7 @@ def list_questions(folder: Path, ids: Path) -> Iterator[Row]:
             yield {
                 "image": f"data/ai2diagram/ai2d/images/{picture}.png",
                 "question": f"{text}{SEPARATOR}{', '.join(options)}",
-                "question_id": next(numbers),
+                "question_id": entry.text("questionId"),
                 "answer": entry.pick("answerTexts", entry.number("correctAnswer")),
             }
 
@@ -82,6 +80,6 @@ CONVERSIONS = [
         key=("image", "question"),
         size=3088,
         note="order, ids and the text between question and options of the published file are not known; these are "
-        "sorted by picture, count from 0, and have a line break and `options:`",
+        "sorted by picture, have the authors' ids, and a line break and `options:`",
     )
 ]

@@ -144,6 +144,29 @@ def test_mistakes_in_the_command_are_named(root: Path, capsys: pytest.CaptureFix
         main(["prepare"])
 
 
+def test_originals_that_are_no_data_are_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / GQA
+    for content, told in (
+        (b"", "expected data in {path}, got an empty file"),
+        (b"<!DOCTYPE html><html>", "expected data in {path}, got a web page"),
+        (json.dumps(ROWS).encode()[:-9], "{path}: expected JSON in UTF-8, got"),
+        ('{"0": {"question": "中文"}}'.encode("gbk"), "{path}: expected JSON in UTF-8, got"),
+        (b"[]", "{path}: expected an object with entries by id, got another layout"),
+        (b"{}", "{path}: expected rows for " + OUTPUT + ", got none"),
+        (b'{"0": {"question": null}}', "{path}: entry '0': expected a text as `imageId`, got no `imageId`"),
+    ):
+        write(tmp_path, GQA, content)
+        assert prepare(tmp_path, "vqa-gqa-testdev") == 2
+        output, errors = capsys.readouterr()
+        assert output == ""
+        assert errors.startswith("error: ")
+        assert errors.count("\n") == 1
+        assert told.format(path=path) in errors
+        assert set(list_files(tmp_path)) == {GQA}
+
+
 def test_a_kill_in_the_middle_leaves_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*given: object) -> None:
         raise KeyboardInterrupt

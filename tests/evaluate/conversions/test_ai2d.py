@@ -34,7 +34,7 @@ def test_test_pictures_are_asked_in_order_with_their_options(
     assert [show(sample) for sample in samples] == [
         (f"{picture}.png", f"Which is {picture}? \n options: lion, rabbit, hawk{PROMPT}") for picture in (2, 10)
     ]
-    assert [(sample.id, sample.target) for sample in samples] == [("0", ("rabbit",)), ("1", ("rabbit",))]
+    assert [(sample.id, sample.target) for sample in samples] == [("2.png-0", ("rabbit",)), ("10.png-0", ("rabbit",))]
     assert "the text between question and options" in capsys.readouterr().err
 
 

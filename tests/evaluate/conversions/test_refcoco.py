@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ def write_refcoco(root: Path, refs: Any = None, protocol: int = 2) -> None:
 @pytest.mark.parametrize("protocol", [0, 2])
 def test_sentences_of_a_split_have_the_box_of_their_phrase(tmp_path: Path, protocol: int) -> None:
     write_refcoco(tmp_path, protocol=protocol)
+    if not protocol:
+        # The published files were written by Python 2, whose texts are bytes.
+        content = (tmp_path / REFS).read_bytes()
+        (tmp_path / REFS).write_bytes(re.sub(rb"V([ -\[\]-~]+)\n", rb"S'\1'\n", content))
     samples = load(tmp_path, "refcoco+-testA")
     start = "Please provide the bounding box coordinate of the region this sentence describes: "
     assert [show(sample) for sample in samples] == [
