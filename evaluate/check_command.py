@@ -66,7 +66,7 @@ def describe(inventory: Inventory) -> list[str]:
     needs = inventory.needs
     lines = [f"{needs.name}: {'ready' if inventory.ready else 'something is missing'}"]
     for file in inventory.files:
-        lines.append(f"  {_format_bytes(file.num_bytes):>9}  {file.path}")
+        lines.append(f"  {format_bytes(file.num_bytes):>9}  {file.path}")
     published = f" of {needs.size:,} published" if needs.size is not None else ""
     found = "unknown" if inventory.num_samples is None else f"{inventory.num_samples:,}"
     lines.append(f"  samples: {found}{published}")
@@ -80,6 +80,8 @@ def describe(inventory: Inventory) -> list[str]:
     for name in needs.packages:
         lines.append(f"  package {name}: {'missing' if name in inventory.missing_packages else 'installed'}")
     lines += [f"  {problem.removeprefix(f'{needs.name}: ')}" for problem in inventory.problems]
+    if inventory.makeable:
+        lines.append(f"  what makes {', '.join(inventory.makeable)} is there: sh evaluate.sh prepare {needs.name}")
     if not inventory.ready and needs.commands:
         lines += ["  commands that get the data, from the folder of this repository:"]
         lines += [f"    {command}" for command in needs.commands]
@@ -103,7 +105,8 @@ def collect(inventories: Sequence[Inventory]) -> dict[str, object]:
     }
 
 
-def _format_bytes(count: int | None) -> str:
+def format_bytes(count: int | None) -> str:
+    """A size for people."""
     if count is None:
         return "missing"
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):

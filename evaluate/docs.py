@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark, Parity, list_benchmarks
+from evaluate.conversion import find_conversions
 from evaluate.inventory import describe_needs
 
 
@@ -68,8 +69,29 @@ def _render_data(benchmark: Benchmark) -> str:
         "```sh",
         *needs.commands,
         "```",
+        *_render_conversions(benchmark),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _render_conversions(benchmark: Benchmark) -> list[str]:
+    conversions = find_conversions(benchmark)
+    if not conversions:
+        return []
+    lines = [
+        "",
+        "## Or make the converted files from the originals",
+        "",
+        f"`sh evaluate.sh prepare {benchmark.name}` fetches nothing and makes",
+        "",
+    ]
+    commands: dict[str, None] = {}
+    for conversion in conversions:
+        sources = " and ".join(f"`{original.path}`" for original in conversion.originals)
+        note = f" ({conversion.note})" if conversion.note else ""
+        lines.append(f"- `{conversion.output}` from {sources}{note}")
+        commands |= dict.fromkeys(original.command for original in conversion.originals)
+    return [*lines, "", "The originals, from the folder of this repository:", "", "```sh", *commands, "```"]
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
+from evaluate.conversion import find_conversions
 from evaluate.sample import Sample, list_missing
 
 JUDGE_KEY = "OPENAI_API_KEY"
@@ -62,6 +63,7 @@ class Inventory:
         missing_packages: those that are not installed.
         has_key: whether the judge, if there is one, can be asked.
         problems: what is there and wrong, a line each.
+        makeable: files that are not there, and whose originals are.
     """
 
     needs: Needs
@@ -72,6 +74,7 @@ class Inventory:
     missing_packages: tuple[str, ...]
     has_key: bool
     problems: tuple[str, ...]
+    makeable: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -111,7 +114,7 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
     files = [root / name for name in needs.files]
     there = tuple(DataFile(str(file), file.stat().st_size if file.is_file() else None) for file in files)
     packages = tuple(name for name in needs.packages if importlib.util.find_spec(name) is None)
-    problems = [f"{needs.name}: {fake}" for file in files if file.is_file() and (fake := _name_fake(file))]
+    problems = [f"{needs.name}: {fake}" for file in files if file.is_file() and (fake := name_fake(file))]
     samples: list[Sample] = []
     if not problems and not packages and all(file.num_bytes is not None for file in there):
         try:
@@ -123,7 +126,15 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
     looked = samples if all_pictures else samples[:: max(1, len(samples) - 1)]
     num_pictures, missing = _look_for_pictures(needs.name, looked)
     return Inventory(
-        needs, there, len(samples) or None, num_pictures, missing, packages, has_key(needs), tuple(problems)
+        needs,
+        there,
+        len(samples) or None,
+        num_pictures,
+        missing,
+        packages,
+        has_key(needs),
+        tuple(problems),
+        tuple(row.output for row in find_conversions(benchmark) if not row.beside and row.is_due(root)),
     )
 
 
@@ -152,7 +163,7 @@ def _select_new(samples: Sequence[Sample], seen: set[Path]) -> Iterator[tuple[Sa
             yield sample, new
 
 
-def _name_fake(file: Path) -> str:
+def name_fake(file: Path) -> str:
     """What lies where data should; empty for data."""
     with file.open("rb") as stream:
         start = stream.read(64).lstrip().lower()

@@ -21,13 +21,14 @@ FORBIDDEN = {
     "evaluate": ("train",),
     "evaluate/predictors": ("evaluate.benchmarks", "evaluate.benchmark", "evaluate.scorers", "evaluate.scorer"),
     "evaluate/scorers": ("evaluate.benchmarks", "evaluate.benchmark", "evaluate.predictors", "evaluate.predictor"),
-    "evaluate/benchmarks": ("evaluate.predictors", "evaluate.predictor"),
+    "evaluate/benchmarks": ("evaluate.predictors", "evaluate.predictor", "evaluate.conversions", "evaluate.conversion"),
+    "evaluate/conversions": ("evaluate.predictors", "evaluate.predictor", "evaluate.scorers", "evaluate.scorer"),
 }
 """What nothing below a folder imports, not even inside of a function."""
 LIGHT = [
     path
     for path in SOURCES
-    if path.as_posix().startswith(("evaluate/scorers/", "evaluate/benchmarks/"))
+    if path.as_posix().startswith(("evaluate/scorers/", "evaluate/benchmarks/", "evaluate/conversions/"))
     or path.as_posix()
     in {
         f"evaluate/{name}.py"
@@ -37,6 +38,7 @@ LIGHT = [
             *("preflight", "predictor_file", "user_file", "report_command", "summary", "markdown"),
             *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
             *("questions", "submission", "human_answers", "answered_questions"),
+            *("conversion", "converted", "original", "difference", "prepare_command"),
         )
     }
     or path.as_posix()

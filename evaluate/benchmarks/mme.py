@@ -21,7 +21,8 @@ from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 
 PROMPT = "Answer the question using a single word or phrase."
-_RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
+RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
+"""Names of the folder that the authors publish."""
 _SUFFIXES = (".jpg", ".png", ".jpeg")
 _ANSWERS = ("Yes", "No")
 
@@ -89,8 +90,8 @@ def write_tables(folder: Path) -> list[Path]:
     """
     release = _find_release(folder)
     if release is None:
-        raise MissingError(f"{folder / _RELEASES[0]}: expected a folder, which does not exist; docs/data/mme.md helps")
-    tables = {category: list(_read_release(release / category)) for category in CATEGORIES}
+        raise MissingError(f"{folder / RELEASES[0]}: expected a folder, which does not exist; docs/data/mme.md helps")
+    tables = {category: list(read_release(release / category)) for category in CATEGORIES}
     for category, rows in tables.items():
         if not rows:
             raise MissingError(f"{release / category}: expected questions, which do not exist; get the data again")
@@ -104,7 +105,7 @@ def write_tables(folder: Path) -> list[Path]:
 
 
 def _find_release(folder: Path) -> Path | None:
-    return next((folder / name for name in _RELEASES if (folder / name).is_dir()), None)
+    return next((folder / name for name in RELEASES if (folder / name).is_dir()), None)
 
 
 def _find_pictures(folder: Path, category: str) -> Path:
@@ -127,7 +128,7 @@ def _read_table(path: Path) -> Iterator[tuple[str, str, str, str]]:
         yield where, cells[0], cells[1], cells[2]
 
 
-def _read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
+def read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Questions in a text file per picture: beside it, or in a folder beside that of the pictures."""
     texts = folder / "questions_answers_YN" if (folder / "questions_answers_YN").is_dir() else folder
     pictures = folder / "images" if (folder / "images").is_dir() else folder

@@ -9,6 +9,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import list_benchmarks
+from tests.evaluate.layouts_seed import write_seed
 from tests.evaluate.questions import FOLDER, run, write_questions
 from tests.evaluate.test_main import WATCH
 
@@ -79,6 +80,19 @@ def test_all_pictures_are_counted_and_the_first_missing_ones_named(
     assert lines[3] == "  pictures: 3 of 15 looked for"
     assert lines[4] == f"    missing: {root}/more/{FOLDER}/images/001.png"
     assert lines[14] == "    and 2 more"
+
+
+def test_files_that_can_be_made_are_told_with_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "  what makes data/SEED/seed.jsonl is there: sh evaluate.sh prepare seed"
+    assert check(root, "seed") == 1
+    assert line not in capsys.readouterr().out.splitlines()
+    write_seed(root)
+    (root / "data/SEED/seed.jsonl").unlink()
+    assert check(root, "seed") == 1
+    assert line in capsys.readouterr().out.splitlines()
+    assert main(["prepare", "seed", "--root", str(root)]) == 0
+    assert check(root, "seed") == 1
+    assert line not in capsys.readouterr().out.splitlines()
 
 
 def test_machines_get_the_same_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from evaluate import docs
 from evaluate.benchmark import list_benchmarks
+from evaluate.conversion import find_conversions
 from evaluate.docs import render_pages
 from tests.golden_families import find_family
 
@@ -25,6 +26,16 @@ def test_every_benchmark_says_how_to_get_its_data() -> None:
     for benchmark in list_benchmarks().values():
         assert benchmark.preparation, benchmark.name
         assert all(f"`{file}`" in render_pages()[f"data/{benchmark.name}.md"] for file in benchmark.files)
+
+
+def test_pages_name_the_originals_of_what_can_be_made() -> None:
+    pages = render_pages()
+    for benchmark in list_benchmarks().values():
+        page = pages[f"data/{benchmark.name}.md"]
+        assert ("from the originals" in page) == bool(find_conversions(benchmark))
+        for conversion in find_conversions(benchmark):
+            assert all(f"`{original.path}`" in page and original.command in page for original in conversion.originals)
+            assert conversion.note in page
 
 
 def test_parity_names_stored_outputs_that_are_there() -> None:
