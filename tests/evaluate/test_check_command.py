@@ -9,7 +9,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.benchmark import list_benchmarks
-from tests.evaluate.layouts_seed import write_seed
+from evaluate.demo.seed import write_seed
 from tests.evaluate.questions import FOLDER, run, write_questions
 from tests.evaluate.test_main import WATCH
 

@@ -10,7 +10,7 @@ import pytest
 
 from evaluate.benchmarks.mme import write_tables
 from evaluate.conversions.mme import CONVERSIONS
-from tests.evaluate.layouts_mme import FOLDER, RELEASE, write_release
+from evaluate.demo.mme import FOLDER, RELEASE, write_release
 from tests.evaluate.originals import load, prepare
 
 

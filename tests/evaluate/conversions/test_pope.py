@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluate.layouts_pope import CATEGORIES, PROMPT, label_file, list_labels
+from evaluate.demo.pope import CATEGORIES, PROMPT, label_file, list_labels
 from tests.evaluate.originals import load, read_lines, refuse, show, write
 from tests.evaluate.questions import write_rows
 

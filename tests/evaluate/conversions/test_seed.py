@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluate.layouts_seed import ANSWERS, list_answers
+from evaluate.demo.seed import ANSWERS, list_answers
 from tests.evaluate.originals import load, refuse, show, write
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.evaluate.layouts_vqa import annotate
+from evaluate.demo.vqa import annotate
 from tests.evaluate.originals import load, read_lines, refuse, show, write
 
 QUESTIONS = "data/vqav2/v2_OpenEnded_mscoco_val2014_questions.json"
