@@ -9,7 +9,7 @@ from typing import Any
 
 from internvl.errors import InputError, MissingError
 
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?:-[0-9a-f]{16})?\.parquet$")
 _ROWS = 32
 """Read at a time; they may hold pictures."""
 

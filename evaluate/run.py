@@ -236,6 +236,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         settings=run.fingerprint() | run.settled() | {"scorer": scorer.name, "versions": _versions()},
         num_expected=len(run.samples) if missing else None,
         errors=errors,
+        num_unscored=scores.num_unscored,
     )
     folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
     folder.mkdir(exist_ok=True)

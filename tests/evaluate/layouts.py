@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.evaluate.layouts_caption import list_coco, list_flickr, list_nocaps
 from tests.evaluate.layouts_cmmmu import write_cmmmu
+from tests.evaluate.layouts_mathvista import write_mathvista
 from tests.evaluate.layouts_mmbench import write_mmbench
 from tests.evaluate.layouts_mme import write_tables
 from tests.evaluate.layouts_mmmu import write_mmmu
@@ -26,6 +27,8 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "quickstart": write_questions,
     "cmmmu-val": write_cmmmu,
     "cmmmu-test": partial(write_cmmmu, split="test"),
+    **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), write_mathvista),
+    "mathvista-test": partial(write_mathvista, split="test"),
     **dict.fromkeys(
         ("mmbench-dev-en", "mmbench-dev-cn", "mmbench-test-en", "mmbench-test-cn", "ccbench-dev"), write_mmbench
     ),
