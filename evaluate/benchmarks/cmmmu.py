@@ -125,7 +125,17 @@ def word_item(kind: str, question: str, options: dict[str, str]) -> str:
     return f"{_INSTRUCTIONS[kind]}\n\n{item}正确答案：\n"
 
 
-_PARITY = Parity("the authors' scorer in lmms-eval at 75571cf", ("cmmmu",))
+_DIFFERENCES = {
+    "lmms-eval": "the scorer that is compared here; answers have 16 tokens.",
+    "VLMEvalKit": "has a rule of its own; several right candidates for one blank count several times.",
+}
+_PARITY = Parity(
+    "the authors' scorer in lmms-eval, `cmmmu/utils.py`",
+    ("cmmmu",),
+    "75571cfe0fa36ca5ec2e6aa2bb268f9d38295af3",
+    variant="wording and rule of the authors; InternVL v1.2.2 has neither, only the answers it writes",
+    differences=_DIFFERENCES,
+)
 _PREPARATION = ("hf download m-a-p/CMMMU --repo-type dataset --local-dir data/CMMMU",)
 BENCHMARKS = [
     Cmmmu(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
 from evaluate.parquet import find_shards, read_picture, read_table
 from evaluate.sample import Generation, Prediction, Sample
@@ -136,6 +136,13 @@ def _name_groups(record: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{name}={value}" for name, value in named))
 
 
+_DIFFERENCES = {
+    "lmms-eval": (
+        "`gpt-4o-2024-11-20` reads the answers, what it says is compared without white space around it, and there are "
+        "prompts that ask for steps."
+    ),
+    "VLMEvalKit": "a rule reads what it can and a judge the rest; numbers are compared as numbers, without rounding.",
+}
 _FAMILIES = ("prompts", "mathvista")
 _PREPARATION = (
     "# without images.zip, whose pictures are in the tables",
@@ -146,7 +153,9 @@ BENCHMARKS = [
         "mathvista-testmini",
         title="MathVista by rule only",
         size=1000,
-        parity=Parity("InternVL v1.2.2 `extract_answer.py` and `calculate_score.py`", _FAMILIES),
+        parity=Parity(
+            "InternVL v1.2.2 `extract_answer.py` and `calculate_score.py`", _FAMILIES, V1_2, differences=_DIFFERENCES
+        ),
         preparation=_PREPARATION,
     ),
     MathVista(
@@ -154,7 +163,7 @@ BENCHMARKS = [
         title="MathVista",
         size=5141,
         part="test",
-        parity=Parity("InternVL v1.2.2 `evaluate_mathvista.py`", ("prompts",)),
+        parity=Parity("InternVL v1.2.2 `evaluate_mathvista.py`", ("prompts",), V1_2, differences=_DIFFERENCES),
         preparation=_PREPARATION,
     ),
     MathVista(
@@ -163,7 +172,13 @@ BENCHMARKS = [
         size=1000,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=4096),
-        parity=Parity("InternVL of September 2025 `extract_answer.py` and `calculate_score.py`", _FAMILIES),
+        parity=Parity(
+            "InternVL of September 2025 `extract_answer.py` and `calculate_score.py`",
+            _FAMILIES,
+            LATER,
+            variant="4,096 new tokens; the precision of decimal numbers is made whole before rounding",
+            differences=_DIFFERENCES,
+        ),
         preparation=_PREPARATION,
     ),
 ]

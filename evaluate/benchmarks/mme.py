@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
@@ -155,6 +155,10 @@ def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 _AUTHORS = "https://github.com/BradyFU/Awesome-Multimodal-Large-Language-Models/tree/Evaluation"
+_DIFFERENCES = {
+    "lmms-eval": "leaves the request for yes or no out of the question, pairs questions by id, and takes `y` and `n`.",
+    "VLMEvalKit": "reads answers alike, pairs questions by picture, and calls the two sums perception and reasoning.",
+}
 BENCHMARKS = [
     Mme(
         "mme",
@@ -162,7 +166,13 @@ BENCHMARKS = [
         size=2374,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=20),
-        parity=Parity("InternVL v1.2.2 `calculation.py`", ("prompts", "mme")),
+        parity=Parity(
+            "InternVL v1.2.2 `calculation.py`",
+            ("prompts", "mme"),
+            V1_2,
+            variant="prompts and rule of v1.2.2, answered greedily as in 2025",
+            differences=_DIFFERENCES,
+        ),
         preparation=(
             "mkdir -p data/mme && cd data/mme",
             f"# the authors: {_AUTHORS}",

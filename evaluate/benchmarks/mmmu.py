@@ -10,11 +10,11 @@ import ast
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.choices import PROMPT, SHORT_PROMPT, letter, word_question
 from evaluate.parquet import find_shards, read_picture, read_table
 from evaluate.sample import Generation, Prediction, Sample
@@ -146,10 +146,29 @@ def _read_list(text: str, where: str) -> list[str]:
     return [str(value) for value in values]
 
 
-_PARITY = Parity("InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"))
+_DIFFERENCES = {
+    "lmms-eval": (
+        "shows every picture, reads some letters that are not read here, and, in the version that was looked at, gives "
+        "open questions nothing."
+    ),
+    "VLMEvalKit": (
+        "shows every picture where its mark is, and makes a choice between the answer and something else of open "
+        "questions."
+    ),
+}
+_PARITY = Parity(
+    "InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"), V1_2, differences=_DIFFERENCES
+)
 _PREPARATION = ("hf download MMMU/MMMU --repo-type dataset --local-dir data/MMMU",)
 BENCHMARKS = [
-    Mmmu("mmmu-dev", title="MMMU", size=150, split="dev", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu(
+        "mmmu-dev",
+        title="MMMU",
+        size=150,
+        split="dev",
+        parity=replace(_PARITY, variant="the published code answers it without a score"),
+        preparation=_PREPARATION,
+    ),
     Mmmu("mmmu-val", title="MMMU", size=900, parity=_PARITY, preparation=_PREPARATION),
     Mmmu("mmmu-test", title="MMMU", size=10_500, split="test", parity=_PARITY, preparation=_PREPARATION),
     Mmmu(
@@ -158,7 +177,13 @@ BENCHMARKS = [
         size=900,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL of September 2025 `evaluate_mmmu.py`", ("prompts",)),
+        parity=Parity(
+            "InternVL of September 2025 `evaluate_mmmu.py`",
+            ("prompts",),
+            LATER,
+            variant="10 new tokens; the mark of the first picture stays in the text",
+            differences=_DIFFERENCES,
+        ),
         preparation=_PREPARATION,
     ),
     Mmmu(
