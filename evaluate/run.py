@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Run:
             "prompts": prompts.hexdigest()[:16],
             "targets": targets.hexdigest()[:16],
             "model": self.info.fingerprint,
-            "generation": json.dumps(asdict(self.generation), sort_keys=True),
+            "generation": json.dumps(self.generation.describe(), sort_keys=True),
             "protocol": self.benchmark.protocol,
         }
         return known | dict(self.recorded)

@@ -101,8 +101,14 @@ class OpenAIPredictor:
                 f"min_new_tokens: expected at most 1, because servers take no lower limit, got "
                 f"{generation.min_new_tokens}; evaluate the model's folder instead: hf:<folder>"
             )
+        if generation.top_k is not None:
+            raise InputError(
+                f"top_k: expected none, because servers do not draw from so many tokens, got {generation.top_k}; "
+                "evaluate the model's folder instead: hf:<folder>"
+            )
         limit = "max_completion_tokens" if self.server.url == _HOME else "max_tokens"  # the newer name; few know it
-        return {limit: generation.max_new_tokens, "temperature": generation.temperature, "seed": 0}
+        options = {limit: generation.max_new_tokens, "temperature": generation.temperature, "seed": generation.seed}
+        return options if generation.top_p is None else options | {"top_p": generation.top_p}
 
     def _ask(self, messages: Any, options: dict[str, Any]) -> str | InputError:
         import openai

@@ -32,7 +32,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys(
         ("mmbench-dev-en", "mmbench-dev-cn", "mmbench-test-en", "mmbench-test-cn", "ccbench-dev"), write_mmbench
     ),
-    "mme": write_tables,
+    **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
     "mmmu-dev": partial(write_mmmu, split="dev"),
     "mmmu-test": partial(write_mmmu, split="test"),
     **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), write_mmmu),
