@@ -2,6 +2,10 @@
 
 Data: docs/data/cmmmu-val.md. Rule and wording of the authors: accuracy; the server scores the test set. All pictures of
 a question stand before it, and `<图片 1>` in the text names the first of them.
+
+InternVL v1.2.2 asks what stands in six files, `data/cmmmu-data/llava_<part>.jsonl`, and scores nothing. They were never
+published: neither their wording, nor which questions they hold, nor whether their ids are those of the release, is
+known. Without that an answer has no right one to be compared with, so no benchmark here reads them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """GQA test-dev: questions about things in pictures and how they relate, made from scene graphs.
 
-Data: docs/data/vqa-gqa-testdev.md. Rule: that of the GQA authors' script, whose input is written beside the scores.
+Data: docs/data/vqa-gqa-testdev.md. Rule: that of the GQA authors' script, whose input is written beside the scores. Its
+blocks for consistency, validity, plausibility and grounding need files that do not exist for test-dev.
 """
 
 from __future__ import annotations
