@@ -24,7 +24,7 @@ from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
 from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
-from internvl.conversation import Picture
+from internvl.conversation import Picture, StoredPicture
 from internvl.errors import InputError
 
 _SETTLED = ("precision",)
@@ -294,6 +294,8 @@ def _describe(picture: Picture) -> str:
     """A picture for people."""
     if isinstance(picture, Path):
         return str(picture)
+    if isinstance(picture, StoredPicture):
+        return f"<{picture.num_bytes} bytes>"
     return f"<{len(picture)} bytes>" if isinstance(picture, bytes) else f"<{picture.width} x {picture.height} pixels>"
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from internvl.conversation import Conversation, Picture, Video
+from internvl.conversation import Conversation, Picture, StoredPicture, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def identify(picture: Picture) -> str:
     """A picture for fingerprints and clusters: its path, or what it holds."""
     if isinstance(picture, Path):
         return str(picture)
+    if isinstance(picture, StoredPicture):
+        return picture.digest
     return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
 
 

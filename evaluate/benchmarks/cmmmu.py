@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import letter
-from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.cmmmu import BLANK, CHOICE, TRUE_OR_FALSE, CmmmuScorer, CmmmuTarget
@@ -46,7 +46,7 @@ _INSTRUCTIONS = {
 }
 _OPTIONS = ("option1", "option2", "option3", "option4")
 _PICTURES = ("image_1", "image_2", "image_3", "image_4", "image_5")
-_COLUMNS = ("id", "type", "question", *_OPTIONS, "answer", "subcategory", *_PICTURES)
+_COLUMNS = ("id", "type", "question", *_OPTIONS, "answer", "subcategory")
 _TAG = re.compile(r"<img=\"[^\">]*\">")
 _TRUTHS = ("对", "错")
 
@@ -80,7 +80,7 @@ class Cmmmu(Benchmark):
             self._read_sample(where, row)
             for part in PARTS
             for path in find_shards(root / self.folder / part, self.split)
-            for where, row in read_table(path, _COLUMNS)
+            for where, row in read_table(path, _COLUMNS, _PICTURES)
         ]
 
     def _read_sample(self, where: str, row: dict[str, Any]) -> Sample:
@@ -90,7 +90,7 @@ class Cmmmu(Benchmark):
                 f"{where}: expected a question of the type {', '.join(_INSTRUCTIONS)}, got {kind!r}; get the file again"
             )
         options = letter(str(row[name] or "") for name in _OPTIONS) if kind == CHOICE else {}
-        pictures = [read_picture(row[name], where) for name in _PICTURES if row[name] is not None]
+        pictures = [check_picture(row[name], where) for name in _PICTURES if row[name] is not None]
         prompt = Conversation.ask(word_item(kind, row["question"], options), *pictures, source=where)
         target = None
         if self.split != "test":

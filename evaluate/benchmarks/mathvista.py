@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
-from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.math_answer import MathTarget, rule_only
@@ -61,7 +61,7 @@ class MathVista(Benchmark):
         samples = [
             _read_sample(where, row, answers, path)
             for table in find_shards(root / self.folder / "data", self.part)
-            for where, row in read_table(table, (*_RECORD, _PICTURE))
+            for where, row in read_table(table, _RECORD, (_PICTURE,))
         ]
         if answers is not None and (left := answers.keys() - {sample.id for sample in samples}):
             raise InputError(
@@ -122,7 +122,7 @@ def _read_sample(where: str, row: dict[str, Any], answers: dict[str, str] | None
             record["precision"],
             _name_groups(record),
         )
-    prompt = Conversation.ask(record["query"], read_picture(row[_PICTURE], where), source=where)
+    prompt = Conversation.ask(record["query"], check_picture(row[_PICTURE], where), source=where)
     return Sample(record["pid"], prompt, target, {"record": record})
 
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from evaluate.messages import split_messages
 from evaluate.predictor import PredictorInfo, StoppedError
 from evaluate.sample import Generation
-from internvl.conversation import Conversation, Picture
+from internvl.conversation import Conversation, Picture, StoredPicture
 from internvl.errors import InputError, MissingError
 
 _HOME = "https://api.openai.com/v1"
@@ -216,6 +216,8 @@ def make_messages(chat: Conversation) -> list[dict[str, Any]]:
 def encode_picture(picture: Picture) -> str:
     """A data URL: JPEG and PNG files as they are, everything else as PNG."""
     content = b""
+    if isinstance(picture, StoredPicture):
+        picture = picture.read()
     try:
         content = picture.read_bytes() if isinstance(picture, Path) else picture if isinstance(picture, bytes) else b""
     except OSError as error:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from evaluate.sample import Sample
+from internvl.conversation import StoredPicture
+
 
 @cache
 def draw(number: int, kind: str = "JPEG") -> bytes:
@@ -18,6 +21,13 @@ def draw(number: int, kind: str = "JPEG") -> bytes:
     stream = BytesIO()
     picture.save(stream, kind)
     return stream.getvalue()
+
+
+def read_stored(sample: Sample) -> list[bytes]:
+    """The pictures of a sample that lie in a table."""
+    pictures = sample.prompt.images
+    assert all(isinstance(picture, StoredPicture) for picture in pictures)
+    return [picture.read() for picture in pictures if isinstance(picture, StoredPicture)]
 
 
 def write_picture(path: Path, number: int) -> None:

@@ -16,7 +16,7 @@ from evaluate.score_command import main
 from internvl.errors import InputError
 from tests.evaluate.layouts_cmmmu import FOLDER, list_rows, write_cmmmu
 from tests.evaluate.layouts_mmmu import write_table
-from tests.evaluate.pictures import draw
+from tests.evaluate.pictures import draw, read_stored
 from tests.evaluate.questions import write_rows
 
 VAL, TEST = (replace(benchmark, size=None) for benchmark in find("cmmmu"))
@@ -31,7 +31,7 @@ def test_wording_is_the_authors_and_pictures_stand_before_it(tmp_path: Path) -> 
         "问题：比较<图片 1>和<图片 2>，再看<图片 1>\n"
         "选项：\n(A) 红色\n(B) 蓝色\n(C) <图片 2>\n(D) 黄色\n\n正确答案：\n"
     )
-    assert choice.prompt.images == (draw(1, "PNG"), draw(2, "PNG"))
+    assert read_stored(choice) == [draw(1, "PNG"), draw(2, "PNG")]
     assert truth.prompt.turns[-1].text.startswith("<image>\n请回答以下判断题，并根据题目描述")
     assert truth.prompt.turns[-1].text.endswith("判断。\n\n问题：<图片 1>是圆的。\n正确答案：\n")
     assert blank.prompt.turns[-1].text.endswith("答案。\n\n问题：<图片 1>中有____个\n正确答案：\n")

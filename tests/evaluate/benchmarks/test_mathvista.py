@@ -16,7 +16,7 @@ from evaluate.score_command import main
 from evaluate.scorers.math_answer import math_answer
 from internvl.errors import InputError, MissingError
 from tests.evaluate.layouts_mathvista import FOLDER, list_rows, write_mathvista, write_table
-from tests.evaluate.pictures import draw
+from tests.evaluate.pictures import draw, read_stored
 from tests.evaluate.questions import write_rows
 
 TABLE = FOLDER / "data" / "testmini-00000-of-00001.parquet"
@@ -46,7 +46,7 @@ def test_names_sizes_and_settings_are_the_published_ones() -> None:
 
 def test_questions_come_with_picture_choices_and_all_their_groups(tmp_path: Path) -> None:
     first, *_, last = take("mathvista-testmini").load(write_mathvista(tmp_path))
-    assert first.prompt.images == (draw(1),)
+    assert read_stored(first) == [draw(1)]
     assert (first.target.answer, first.target.choices) == ("8/11", ("3/11", "8/11", "6/11"))
     assert "skills=statistical reasoning" in first.target.groups
     assert last.target.groups == (
