@@ -11,7 +11,7 @@ import importlib.util
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,28 @@ from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
 from internvl.errors import InputError, MissingError
 
+V1_2 = "d35c01480d01be2aa8ac42a0d9424bfae78d3d3c"
+LATER = "2410d1dbf208f0e799459aff9376e5747dbf41a2"
+"""Commits of InternVL: tag v1.2.2, and September 2025."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What a number is known to agree with.
+    """What a number is known to agree with, and what it is known to differ from; docs/parity.md shows all of it.
 
     Attributes:
         official: the code whose outputs were stored.
         families: of stored outputs in `tests/golden/`, which tests compare with.
+        commit: of the official code; `not known` where nothing says it.
+        variant: what is other here than in the benchmark of the same file that carries the published name.
+        differences: by name of another tool, how its numbers for the same benchmark come about.
     """
 
     official: str
     families: tuple[str, ...]
+    commit: str = ""
+    variant: str = ""
+    differences: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

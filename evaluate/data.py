@@ -95,7 +95,8 @@ def make_batches(
     )
     return Batches(
         loader,
-        rows=batch_size,
+        # What is drawn for one sample must not depend on its neighbours.
+        rows=1 if generation.draws else batch_size,
         window=window,
         measure=lambda prompt: measure_prompt(predictor, prompt),
         fits=(lambda rows, longest: fits(rows, longest, generation)) if fits else (lambda rows, longest: True),

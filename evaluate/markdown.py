@@ -36,6 +36,8 @@ def list_cells(entry: Entry) -> tuple[str, ...]:
         return entry.name, "", describe_state(entry), "", "", "", "", str(entry.start.get("protocol", "")), prompts
     interval = report.get("interval")
     counts = f"{report['num_samples']:,}" + (f" of {entry.expected:,}" if entry.expected else "")
+    if report.get("num_unscored"):
+        counts += f", {report['num_unscored']:,} without a score"
     return (
         entry.name,
         report["primary"],

@@ -29,11 +29,11 @@ class PredictModule(L.LightningModule):
     def __init__(self, load: Callable[[], Predictor], generation: Generation, folder: Path) -> None:
         super().__init__()
         self.load = load
-        self.generation = generation
+        self.generation = self._current = generation
         self.folder = folder
         self.parent: int | None = None
         self.answer = Halver(
-            lambda prompts: self.predictor.generate(prompts, self.generation),
+            lambda prompts: self.predictor.generate(prompts, self._current),
             lambda prompt: measure_prompt(self.predictor, prompt),
         )
 
@@ -49,6 +49,7 @@ class PredictModule(L.LightningModule):
         if self.parent not in (None, os.getppid()):
             # The next start of the run must not meet this process at work.
             raise InputError("run: expected the process that started this one, got its end; the same command goes on")
+        self._current = self.generation.seed_for(batch[0].id)
         prepared = [item.prompt for item in batch if item.error is None]
         answers: Sequence[str | InputError | None] = []
         stopped = None

@@ -46,6 +46,8 @@ class Predictor(Protocol):
     def generate(self, batch: Sequence[Any], generation: Generation) -> Sequence[str | InputError]:
         """One text per prepared prompt; an InputError becomes the sample's error record.
 
+        Where tokens are drawn (`generation.draws`), there is one prompt, and `generation.seed` is that sample's.
+
         Raises:
             StoppedError: what is in it is kept, and the run ends.
         """

@@ -28,6 +28,7 @@ class Report:
         settings: everything that can change the number.
         num_expected: samples of the whole benchmark, where the number is of a part.
         errors: ids of the samples without an answer.
+        num_unscored: samples that only a judge could score; the numbers are without them.
     """
 
     benchmark: str
@@ -42,6 +43,7 @@ class Report:
     settings: Mapping[str, Any]
     num_expected: int | None = None
     errors: Sequence[str] = ()
+    num_unscored: int = 0
 
     @property
     def score(self) -> float:
@@ -62,7 +64,8 @@ class Report:
         samples = f"{self.num_samples} of {self.num_expected}" if self.num_expected else f"{self.num_samples}"
         named = ", ".join(self.errors[:3]) + (", ..." if len(self.errors) > 3 else "")
         errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
-        counts = f"{samples} samples, {errors}, {self.num_unparsed} unparsed"
+        unscored = f"{self.num_unscored} of them without a score, " if self.num_unscored else ""
+        counts = f"{samples} samples, {unscored}{errors}, {self.num_unparsed} unparsed"
         return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {self.protocol})"
 
 

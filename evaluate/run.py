@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from evaluate.report import Report
 from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
 from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
-from internvl.conversation import Picture
+from internvl.conversation import Picture, StoredPicture
 from internvl.errors import InputError
 
 _SETTLED = ("precision",)
@@ -77,7 +77,7 @@ class Run:
             "prompts": prompts.hexdigest()[:16],
             "targets": targets.hexdigest()[:16],
             "model": self.info.fingerprint,
-            "generation": json.dumps(asdict(self.generation), sort_keys=True),
+            "generation": json.dumps(self.generation.describe(), sort_keys=True),
             "protocol": self.benchmark.protocol,
         }
         return known | dict(self.recorded)
@@ -236,6 +236,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         settings=run.fingerprint() | run.settled() | {"scorer": scorer.name, "versions": _versions()},
         num_expected=len(run.samples) if missing else None,
         errors=errors,
+        num_unscored=scores.num_unscored,
     )
     folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
     folder.mkdir(exist_ok=True)
@@ -293,6 +294,8 @@ def _describe(picture: Picture) -> str:
     """A picture for people."""
     if isinstance(picture, Path):
         return str(picture)
+    if isinstance(picture, StoredPicture):
+        return f"<{picture.num_bytes} bytes>"
     return f"<{len(picture)} bytes>" if isinstance(picture, bytes) else f"<{picture.width} x {picture.height} pixels>"
 
 

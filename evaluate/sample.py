@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from internvl.conversation import Conversation, Picture, Video
+from internvl.conversation import Conversation, Picture, StoredPicture, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def identify(picture: Picture) -> str:
     """A picture for fingerprints and clusters: its path, or what it holds."""
     if isinstance(picture, Path):
         return str(picture)
+    if isinstance(picture, StoredPicture):
+        return picture.digest
     return hashlib.sha256(picture if isinstance(picture, bytes) else picture.tobytes()).hexdigest()
 
 
@@ -63,15 +66,43 @@ class Prediction:
     error: str | None = None
 
 
+_OF_DRAWING = ("top_k", "top_p", "seed")
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How answers are generated; greedy unless the temperature is above zero."""
+    """How answers are generated; greedy unless the temperature is above zero.
+
+    Attributes:
+        temperature: above zero, tokens are drawn.
+        top_k, top_p: draw from the most likely ones only; None for the model's own settings.
+        seed: of what is drawn; every sample has one of its own that follows from it.
+    """
 
     max_new_tokens: int = 10
     min_new_tokens: int = 1
     num_beams: int = 1
     length_penalty: float = 1.0
     temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether chance decides, so that a text depends on the seed."""
+        return self.temperature > 0
+
+    def describe(self) -> dict[str, Any]:
+        """What a run must not change; settings of drawing only where there is any."""
+        return {name: value for name, value in asdict(self).items() if self.draws or name not in _OF_DRAWING}
+
+    def seed_for(self, name: str) -> Generation:
+        """The settings for one sample: its seed depends on no other sample, and so on no batch and no process."""
+        if not self.draws:
+            return self
+        digest = hashlib.sha256(json.dumps([self.seed, name]).encode()).digest()
+        return replace(self, seed=int.from_bytes(digest[:4], "big"))
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of transformers' `generate`; those without effect are left out, it warns of them."""
@@ -79,10 +110,11 @@ class Generation:
             "max_new_tokens": self.max_new_tokens,
             "min_new_tokens": self.min_new_tokens,
             "num_beams": self.num_beams,
-            "do_sample": self.temperature > 0,
+            "do_sample": self.draws,
         }
         if self.num_beams > 1:
             options["length_penalty"] = self.length_penalty
-        if self.temperature > 0:
-            options["temperature"] = self.temperature
+        if self.draws:
+            chosen = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p}
+            options |= {name: value for name, value in chosen.items() if value is not None}
         return options

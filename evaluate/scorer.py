@@ -28,11 +28,13 @@ class Scores:
         metrics: the numbers to report, by name.
         samples: one value per sample in the order of the predictions; None for an unscored sample.
         num_unparsed: answers that the rule could not read and therefore counted as wrong.
+        num_unscored: answers that only a judge could score; they are in no number.
     """
 
     metrics: Mapping[str, float]
     samples: tuple[float | None, ...]
     num_unparsed: int = 0
+    num_unscored: int = 0
 
 
 class Scorer(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.sample import Sample
+from internvl.conversation import StoredPicture
 
 _GROUP = 32
 """Samples of a picture that are prepared in one go; more of them are several groups, so that shares stay alike."""
@@ -52,4 +53,7 @@ def estimate(sample: Sample) -> int:
 def _name_pictures(sample: Sample) -> Any:
     if sample.prompt.video is not None:
         return sample.prompt.video
-    return tuple(picture if isinstance(picture, Path | bytes) else id(picture) for picture in sample.prompt.images)
+    return tuple(
+        picture if isinstance(picture, Path | bytes | StoredPicture) else id(picture)
+        for picture in sample.prompt.images
+    )

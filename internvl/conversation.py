@@ -6,6 +6,7 @@ the number of pictures; this is checked on construction, because a stray slot or
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,27 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Role = Literal["system", "user", "assistant"]
-Picture: TypeAlias = "Path | bytes | Image"
-"""A picture file, the bytes of one (benchmarks that ship pictures inside a table), or a decoded frame of a video."""
+
+
+class StoredPicture(ABC):
+    """A picture inside a larger file, which is read when it is looked at.
+
+    Attributes:
+        digest: SHA-256 of its bytes.
+        num_bytes: how many there are.
+    """
+
+    __slots__ = ()
+    digest: str
+    num_bytes: int
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """The bytes of the picture file."""
+
+
+Picture: TypeAlias = "Path | bytes | StoredPicture | Image"
+"""A picture file, the bytes of one, one inside a table, or a decoded frame of a video."""
 
 _ROLES: dict[str, Role] = {"system": "system", "human": "user", "gpt": "assistant"}
 _SPEAKERS = {role: speaker for speaker, role in _ROLES.items()}

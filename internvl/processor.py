@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from internvl.augment import make_augmented_tiles
-from internvl.conversation import Conversation, Picture, Turn, Video
+from internvl.conversation import Conversation, Picture, StoredPicture, Turn, Video
 from internvl.errors import InputError
 from internvl.folder import read_config
 from internvl.hub import find_folder
@@ -182,7 +182,9 @@ class InternVLProcessor:
         """The tiles of every picture; those that the prompt before this one had too are not made again."""
         tiler, budget = self._choose_tiler(chat, None)
         # A decoded picture has no name but its number; it is remembered too, so that no other one gets that.
-        names = [picture if isinstance(picture, Path | bytes) else id(picture) for picture in chat.images]
+        names = [
+            picture if isinstance(picture, Path | bytes | StoredPicture) else id(picture) for picture in chat.images
+        ]
         cut: dict[Any, tuple[Picture, Tensor]] = {}
         for name, picture in zip(names, chat.images, strict=True):
             key = name, tiler, budget

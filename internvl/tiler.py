@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from internvl.conversation import Picture
+from internvl.conversation import Picture, StoredPicture
 from internvl.errors import InputError, MissingError
 from internvl.normalization import NORMALIZATIONS
 
@@ -25,7 +25,7 @@ def open_picture(picture: Picture, *, refuse_truncated: bool = False) -> Image.I
     """Decode a picture to RGB; one that is decoded already is only converted.
 
     Args:
-        picture: a file, the bytes of one, or a decoded picture.
+        picture: a file, the bytes of one, one inside a larger file, or a decoded picture.
         refuse_truncated: a file that is cut off or damaged is an error, and not read as far as it goes.
 
     Raises:
@@ -34,6 +34,8 @@ def open_picture(picture: Picture, *, refuse_truncated: bool = False) -> Image.I
     """
     if isinstance(picture, Image.Image):
         return picture if picture.mode == "RGB" else picture.convert("RGB")
+    if isinstance(picture, StoredPicture):
+        picture = picture.read()
     # Scans and panoramas are larger than PIL's alarm limit, and published runs read cut-off files as far as they go.
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = not refuse_truncated

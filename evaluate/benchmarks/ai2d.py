@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.answered_questions import AnsweredQuestions
-from evaluate.benchmark import Parity
+from evaluate.benchmark import LATER, V1_2, Parity
 from evaluate.questions import CONVERTED, pair, show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.submission import Layout, write_submission
@@ -40,6 +40,13 @@ class AI2D(AnsweredQuestions):
         write_submission(folder, rows, RESULT)
 
 
+_DIFFERENCES = {
+    "lmms-eval": "asks for a letter instead of the text of an option.",
+    "VLMEvalKit": (
+        "`AI2D_TEST` asks for a letter and masks the labels in the pictures, as the questions of 2025 do; pictures "
+        "without masks are a task of their own."
+    ),
+}
 BENCHMARKS = [
     AI2D(
         "vqa-ai2d-test",
@@ -48,7 +55,7 @@ BENCHMARKS = [
         size=3088,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "exact_match")),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "exact_match"), V1_2, differences=_DIFFERENCES),
         questions="data/ai2diagram/test.jsonl",
         prompt=PROMPT,
         preparation=(
@@ -64,7 +71,13 @@ BENCHMARKS = [
         size=3088,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL of September 2025 `evaluate_vqa.py`", ("prompts", "exact_match")),
+        parity=Parity(
+            "InternVL of September 2025 `evaluate_vqa.py`",
+            ("prompts", "exact_match"),
+            LATER,
+            variant="other questions, which ask for a letter, and masked labels; no prompt behind them",
+            differences=_DIFFERENCES,
+        ),
         questions="data/ai2diagram/test_vlmevalkit.jsonl",
         prompt="",
         preparation=(

@@ -2,6 +2,10 @@
 
 Data: docs/data/cmmmu-val.md. Rule and wording of the authors: accuracy; the server scores the test set. All pictures of
 a question stand before it, and `<图片 1>` in the text names the first of them.
+
+InternVL v1.2.2 asks what stands in six files, `data/cmmmu-data/llava_<part>.jsonl`, and scores nothing. They were never
+published: neither their wording, nor which questions they hold, nor whether their ids are those of the release, is
+known. Without that an answer has no right one to be compared with, so no benchmark here reads them.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import letter
-from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.cmmmu import BLANK, CHOICE, TRUE_OR_FALSE, CmmmuScorer, CmmmuTarget
@@ -42,7 +46,7 @@ _INSTRUCTIONS = {
 }
 _OPTIONS = ("option1", "option2", "option3", "option4")
 _PICTURES = ("image_1", "image_2", "image_3", "image_4", "image_5")
-_COLUMNS = ("id", "type", "question", *_OPTIONS, "answer", "subcategory", *_PICTURES)
+_COLUMNS = ("id", "type", "question", *_OPTIONS, "answer", "subcategory")
 _TAG = re.compile(r"<img=\"[^\">]*\">")
 _TRUTHS = ("对", "错")
 
@@ -76,7 +80,7 @@ class Cmmmu(Benchmark):
             self._read_sample(where, row)
             for part in PARTS
             for path in find_shards(root / self.folder / part, self.split)
-            for where, row in read_table(path, _COLUMNS)
+            for where, row in read_table(path, _COLUMNS, _PICTURES)
         ]
 
     def _read_sample(self, where: str, row: dict[str, Any]) -> Sample:
@@ -86,7 +90,7 @@ class Cmmmu(Benchmark):
                 f"{where}: expected a question of the type {', '.join(_INSTRUCTIONS)}, got {kind!r}; get the file again"
             )
         options = letter(str(row[name] or "") for name in _OPTIONS) if kind == CHOICE else {}
-        pictures = [read_picture(row[name], where) for name in _PICTURES if row[name] is not None]
+        pictures = [check_picture(row[name], where) for name in _PICTURES if row[name] is not None]
         prompt = Conversation.ask(word_item(kind, row["question"], options), *pictures, source=where)
         target = None
         if self.split != "test":
@@ -125,7 +129,17 @@ def word_item(kind: str, question: str, options: dict[str, str]) -> str:
     return f"{_INSTRUCTIONS[kind]}\n\n{item}正确答案：\n"
 
 
-_PARITY = Parity("the authors' scorer in lmms-eval at 75571cf", ("cmmmu",))
+_DIFFERENCES = {
+    "lmms-eval": "the scorer that is compared here; answers have 16 tokens.",
+    "VLMEvalKit": "has a rule of its own; several right candidates for one blank count several times.",
+}
+_PARITY = Parity(
+    "the authors' scorer in lmms-eval, `cmmmu/utils.py`",
+    ("cmmmu",),
+    "75571cfe0fa36ca5ec2e6aa2bb268f9d38295af3",
+    variant="wording and rule of the authors; InternVL v1.2.2 has neither, only the answers it writes",
+    differences=_DIFFERENCES,
+)
 _PREPARATION = ("hf download m-a-p/CMMMU --repo-type dataset --local-dir data/CMMMU",)
 BENCHMARKS = [
     Cmmmu(

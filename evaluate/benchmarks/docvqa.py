@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
 from evaluate.questions import CONVERTED, Question, pair, read_samples, show_question
 from evaluate.sample import Generation, Prediction, Sample
@@ -143,6 +143,10 @@ def list_groups(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{kind}={names.get(value, value)}" for kind, names in _TYPES.items() for value in row.get(kind) or ())
 
 
+_DIFFERENCES = {
+    "lmms-eval": "the same rule; answers have 32 tokens instead of 100.",
+    "VLMEvalKit": "an equal rule.",
+}
 _CODE = "InternVL v1.2.2 `infographicsvqa_eval.py`"
 _DOCUMENTS = "https://datasets.cvc.uab.es/rrc/DocVQA"
 _MIRROR = "https://huggingface.co/OpenGVLab/InternVL/resolve/main"
@@ -155,7 +159,7 @@ BENCHMARKS = [
         split="val",
         size=5349,
         generation=Generation(max_new_tokens=100),
-        parity=Parity(_CODE, ("prompts", "anls")),
+        parity=Parity(_CODE, ("prompts", "anls"), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/docvqa && cd data/docvqa",
             f"wget {_DOCUMENTS}/val.tar.gz && tar xzf val.tar.gz  # or docvqa.org (registration)",
@@ -168,7 +172,7 @@ BENCHMARKS = [
         split="test",
         size=5188,
         generation=Generation(max_new_tokens=100),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/docvqa && cd data/docvqa",
             f"wget {_DOCUMENTS}/test.tar.gz && tar xzf test.tar.gz  # or docvqa.org (registration)",
@@ -182,7 +186,13 @@ BENCHMARKS = [
         size=2801,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=100),
-        parity=Parity(_CODE, ("prompts", "anls")),
+        parity=Parity(
+            _CODE,
+            ("prompts", "anls"),
+            V1_2,
+            variant="a task of 2025 only; prompt and rule are already those of v1.2.2",
+            differences=_DIFFERENCES,
+        ),
         questions="data/infographicsvqa/val.jsonl",
         annotations="data/infographicsvqa/infographicsVQA_val_v1.0_withQT.json",
         preparation=(
@@ -198,7 +208,13 @@ BENCHMARKS = [
         size=3288,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=100),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),
+        parity=Parity(
+            "InternVL v1.2.2 `evaluate_vqa.py`",
+            ("prompts",),
+            V1_2,
+            variant="a task of 2025 only; prompt and rule are already those of v1.2.2",
+            differences=_DIFFERENCES,
+        ),
         questions="data/infographicsvqa/test.jsonl",
         preparation=(
             "mkdir -p data/infographicsvqa && cd data/infographicsvqa",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.choices import PROMPT, word_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -172,8 +172,18 @@ _FILES = {
     "mmbench-test-en": ("mmbench_test_en_20231003", 6666),
     "mmbench-test-cn": ("mmbench_test_cn_20231003", 6666),
 }
+_DIFFERENCES = {
+    "lmms-eval": "a rule and `gpt-4o` read the answers, and the prompt has a sentence about the options.",
+    "VLMEvalKit": (
+        "a rule and `gpt-4o-mini` read the answers, and what neither can read is drawn at random; has "
+        "versions 1.0 and 1.1 of the questions."
+    ),
+}
 _PARITY = Parity(
-    "InternVL v1.2.2 `evaluate_mmbench.py`, VLMEvalKit `mcq_circular_eval` without a judge", ("prompts", "mmbench")
+    "InternVL v1.2.2 `evaluate_mmbench.py`, VLMEvalKit at e8e78f0 `mcq_circular_eval` without a judge",
+    ("prompts", "mmbench"),
+    V1_2,
+    differences=_DIFFERENCES,
 )
 BENCHMARKS = [
     *(
@@ -201,6 +211,13 @@ BENCHMARKS = [
         prompt=CHINESE_PROMPT,
         not_in_sheet=("category", "image"),
         place_in_sheet=8,
+        parity=Parity(
+            "InternVL of September 2025 `evaluate_mmbench.py`",
+            (),
+            LATER,
+            variant="Chinese questions of 2025 only, another table; none of its outputs are stored",
+            differences=_DIFFERENCES,
+        ),
         preparation=("mkdir -p data/mmbench && cd data/mmbench", f"wget {_SOURCE}/CCBench_legacy.tsv"),
     ),
 ]

@@ -1,8 +1,10 @@
 """MME: two yes-or-no questions about each picture, in ten categories of perception and four of cognition.
 
 Data: docs/data/mme.md. Rule: accuracy plus accuracy of pairs, summed over categories. Published numbers come from one
-unseeded draw with beams; answers are greedy here, as in the later code. `python -m evaluate.benchmarks.mme` writes the
-tables of questions from the folders that the authors publish.
+unseeded draw with beams; answers are greedy here, as in the later code. `mme-v1.2-sampling` draws as published (five
+beams, `top_k` 50, `top_p` 0.9), a sample at a time with a seed of its own, so that any number of devices gives the same
+texts; transformers of today starts with one beam and not with five equal ones, so that the first draws are not quite as
+published. `python -m evaluate.benchmarks.mme` writes the tables of questions from the folders that the authors publish.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
@@ -155,21 +157,45 @@ def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
             yield f"{path}:{number}", line
 
 
+_SAMPLING = Generation(max_new_tokens=20, num_beams=5, temperature=1.0, top_k=50, top_p=0.9)
 _AUTHORS = "https://github.com/BradyFU/Awesome-Multimodal-Large-Language-Models/tree/Evaluation"
+_DIFFERENCES = {
+    "lmms-eval": "leaves the request for yes or no out of the question, pairs questions by id, and takes `y` and `n`.",
+    "VLMEvalKit": "reads answers alike, pairs questions by picture, and calls the two sums perception and reasoning.",
+}
+_PARITY = Parity(
+    "InternVL v1.2.2 `calculation.py`",
+    ("prompts", "mme"),
+    V1_2,
+    variant="prompts and rule of v1.2.2, answered greedily as in 2025",
+    differences=_DIFFERENCES,
+)
+_MME = Mme(
+    "mme",
+    title="MME",
+    size=2374,
+    protocol="internvl-later",
+    generation=Generation(max_new_tokens=20),
+    parity=_PARITY,
+    preparation=(
+        "mkdir -p data/mme && cd data/mme",
+        f"# the authors: {_AUTHORS}",
+        "wget https://huggingface.co/OpenGVLab/InternVL/resolve/main/MME_Benchmark_release_version.zip",
+        "unzip MME_Benchmark_release_version.zip",
+        "cd ../.. && python -m evaluate.benchmarks.mme  # writes data/mme/Your_Results/",
+    ),
+)
 BENCHMARKS = [
-    Mme(
-        "mme",
-        title="MME",
-        size=2374,
-        protocol="internvl-later",
-        generation=Generation(max_new_tokens=20),
-        parity=Parity("InternVL v1.2.2 `calculation.py`", ("prompts", "mme")),
-        preparation=(
-            "mkdir -p data/mme && cd data/mme",
-            f"# the authors: {_AUTHORS}",
-            "wget https://huggingface.co/OpenGVLab/InternVL/resolve/main/MME_Benchmark_release_version.zip",
-            "unzip MME_Benchmark_release_version.zip",
-            "cd ../.. && python -m evaluate.benchmarks.mme  # writes data/mme/Your_Results/",
+    _MME,
+    replace(
+        _MME,
+        name="mme-v1.2-sampling",
+        title="MME, drawn",
+        protocol="near-internvl-v1.2",
+        generation=_SAMPLING,
+        parity=replace(
+            _PARITY,
+            variant="as published but for a seed, and for one beam at the start where there were five equal ones",
         ),
     ),
 ]

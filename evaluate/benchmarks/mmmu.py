@@ -10,13 +10,13 @@ import ast
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.choices import PROMPT, SHORT_PROMPT, letter, word_question
-from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
@@ -25,7 +25,7 @@ from internvl.conversation import Conversation
 from internvl.errors import InputError
 from internvl.tokens import IMAGE_SLOT
 
-_COLUMNS = ("id", "question", "options", "answer", "question_type", "image_1")
+_COLUMNS = ("id", "question", "options", "answer", "question_type")
 _MOST_PICTURES = 7
 _FIRST_MARK = "<image 1>"
 _MARK = re.compile(r"<image ([1-7])>")
@@ -60,17 +60,17 @@ class Mmmu(Benchmark):
         return "none (test server)" if self.split == "test" else "accuracy"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        columns = (*_COLUMNS, *_name_pictures(2)) if self.all_pictures else _COLUMNS
+        pictures = _name_pictures()[: _MOST_PICTURES if self.all_pictures else 1]
         return [
             self._read_sample(where, row, subject)
             for subject in SUBJECTS
             for path in find_shards(root / self.folder / subject, self.split)
-            for where, row in read_table(path, columns)
+            for where, row in read_table(path, _COLUMNS, pictures)
         ]
 
     def _read_sample(self, where: str, row: dict[str, Any], subject: str) -> Sample:
-        if not all(isinstance(row[name], str) for name in _COLUMNS[:-1]):
-            raise InputError(f"{where}: expected texts as {', '.join(_COLUMNS[:-1])}, got others; get the file again")
+        if not all(isinstance(row[name], str) for name in _COLUMNS):
+            raise InputError(f"{where}: expected texts as {', '.join(_COLUMNS)}, got others; get the file again")
         options = letter(option.strip() for option in _read_list(row["options"], where))
         is_choice = row["question_type"] == "multiple-choice"
         if self.split != "test" and is_choice != bool(options):
@@ -83,7 +83,7 @@ class Mmmu(Benchmark):
         else:
             # The later code leaves the mark in the text.
             question = row["question"].replace(_FIRST_MARK, "") if self.protocol == "internvl-v1.2" else row["question"]
-            prompt = Conversation.ask(_word(question, options), read_picture(row["image_1"], where), source=where)
+            prompt = Conversation.ask(_word(question, options), check_picture(row["image_1"], where), source=where)
         target = None
         if self.split != "test":
             is_list = not is_choice and row["answer"].startswith("[")
@@ -98,8 +98,8 @@ class Mmmu(Benchmark):
     def _place_pictures(self, where: str, row: dict[str, Any], options: dict[str, str]) -> Conversation:
         """Slots where the marks are; a picture without a mark comes first."""
         held = {
-            number: read_picture(row[name], where)
-            for number, name in enumerate(_name_pictures(1), 1)
+            number: check_picture(row[name], where)
+            for number, name in enumerate(_name_pictures(), 1)
             if row[name] is not None
         }
         text = _word(row["question"], options)
@@ -131,8 +131,8 @@ def _word(question: str, options: dict[str, str]) -> str:
     return word_question(question, options, PROMPT if options else SHORT_PROMPT)
 
 
-def _name_pictures(first: int) -> list[str]:
-    return [f"image_{number}" for number in range(first, _MOST_PICTURES + 1)]
+def _name_pictures() -> list[str]:
+    return [f"image_{number}" for number in range(1, _MOST_PICTURES + 1)]
 
 
 def _read_list(text: str, where: str) -> list[str]:
@@ -146,10 +146,29 @@ def _read_list(text: str, where: str) -> list[str]:
     return [str(value) for value in values]
 
 
-_PARITY = Parity("InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"))
+_DIFFERENCES = {
+    "lmms-eval": (
+        "shows every picture, reads some letters that are not read here, and, in the version that was looked at, gives "
+        "open questions nothing."
+    ),
+    "VLMEvalKit": (
+        "shows every picture where its mark is, and makes a choice between the answer and something else of open "
+        "questions."
+    ),
+}
+_PARITY = Parity(
+    "InternVL v1.2.2 `evaluate_mmmu.py` and `main_eval_only.py`", ("prompts", "mmmu"), V1_2, differences=_DIFFERENCES
+)
 _PREPARATION = ("hf download MMMU/MMMU --repo-type dataset --local-dir data/MMMU",)
 BENCHMARKS = [
-    Mmmu("mmmu-dev", title="MMMU", size=150, split="dev", parity=_PARITY, preparation=_PREPARATION),
+    Mmmu(
+        "mmmu-dev",
+        title="MMMU",
+        size=150,
+        split="dev",
+        parity=replace(_PARITY, variant="the published code answers it without a score"),
+        preparation=_PREPARATION,
+    ),
     Mmmu("mmmu-val", title="MMMU", size=900, parity=_PARITY, preparation=_PREPARATION),
     Mmmu("mmmu-test", title="MMMU", size=10_500, split="test", parity=_PARITY, preparation=_PREPARATION),
     Mmmu(
@@ -158,7 +177,13 @@ BENCHMARKS = [
         size=900,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL of September 2025 `evaluate_mmmu.py`", ("prompts",)),
+        parity=Parity(
+            "InternVL of September 2025 `evaluate_mmmu.py`",
+            ("prompts",),
+            LATER,
+            variant="10 new tokens; the mark of the first picture stays in the text",
+            differences=_DIFFERENCES,
+        ),
         preparation=_PREPARATION,
     ),
     Mmmu(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.choices import letter, word_question
 from evaluate.sample import Generation, Sample
 from evaluate.scorer import Scorer
@@ -89,13 +89,17 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
+_DIFFERENCES = {
+    "lmms-eval": "four labels are corrected, as in `accuracy_relabelled`; accuracy of pairs and of single questions.",
+    "VLMEvalKit": "accuracy of pairs and of single questions.",
+}
 BENCHMARKS = [
     Mmvp(
         "mmvp",
         title="MMVP",
         size=300,
         generation=Generation(max_new_tokens=100),
-        parity=Parity("InternVL v1.2.2 `evaluate_mmvp.py`", ("prompts", "mmvp")),
+        parity=Parity("InternVL v1.2.2 `evaluate_mmvp.py`", ("prompts", "mmvp"), V1_2, differences=_DIFFERENCES),
         preparation=("hf download MMVP/MMVP --repo-type dataset --local-dir data/MMVP",),
     ),
 ]

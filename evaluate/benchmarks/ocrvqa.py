@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evaluate.answered_questions import AnsweredQuestions
-from evaluate.benchmark import Parity
+from evaluate.benchmark import V1_2, Parity
 from evaluate.questions import CONVERTED
 from evaluate.sample import Generation
 
@@ -18,13 +18,17 @@ class OCRVQA(AnsweredQuestions):
     """A split."""
 
 
+_DIFFERENCES = {
+    "lmms-eval": "not compared.",
+    "VLMEvalKit": "not compared.",
+}
 BENCHMARKS = [
     OCRVQA(
         f"vqa-ocrvqa-{split}",
         title="OCR-VQA",
         split=split,
         generation=Generation(max_new_tokens=100),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "exact_match")),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "exact_match"), V1_2, differences=_DIFFERENCES),
         questions=f"data/ocrvqa/ocrvqa_{split}.jsonl",
         preparation=(
             "mkdir -p data/ocrvqa/images && cd data/ocrvqa",

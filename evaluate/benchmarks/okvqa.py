@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evaluate.benchmark import Parity
+from evaluate.benchmark import V1_2, Parity
 from evaluate.human_answers import HumanAnswers
 from evaluate.questions import CONVERTED
 from evaluate.sample import Generation
@@ -23,6 +23,13 @@ class OKVQA(HumanAnswers):
     annotations: str = "data/okvqa/mscoco_val2014_annotations.json"
 
 
+_DIFFERENCES = {
+    "lmms-eval": (
+        "cleans both sides, as `accuracy@internvl-later`, capitalises the question, and asks for `Unanswerable` as "
+        "InternVL does for VizWiz alone."
+    ),
+    "VLMEvalKit": "not compared.",
+}
 BENCHMARKS = [
     OKVQA(
         "vqa-okvqa-val",
@@ -31,7 +38,7 @@ BENCHMARKS = [
         size=5046,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy")),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy"), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/coco data/okvqa && cd data/coco",
             "wget http://images.cocodataset.org/zips/val2014.zip && unzip val2014.zip",

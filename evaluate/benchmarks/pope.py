@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.jsonl import read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -100,12 +100,18 @@ class Pope(Benchmark):
         (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
 
 
+_DIFFERENCES = {
+    "lmms-eval": "only `yes` and `no` count, over all 9,000 questions at once; its share of yes is that of the labels.",
+    "VLMEvalKit": "looks for the words yes and no; F1 over everything at once.",
+}
 _POPE = Pope(
     "pope",
     title="POPE",
     size=8910,
     generation=Generation(max_new_tokens=100),
-    parity=Parity("InternVL v1.2.2 `eval_pope.py`", ("prompts", "pope")),
+    parity=Parity(
+        "InternVL v1.2.2 `eval_pope.py`, labels of POPE at e3e3926", ("prompts", "pope"), V1_2, differences=_DIFFERENCES
+    ),
     preparation=(
         "mkdir -p data/coco data/pope/coco",
         "cd data/coco && wget http://images.cocodataset.org/zips/val2014.zip && unzip val2014.zip && cd ../pope",
@@ -121,6 +127,12 @@ BENCHMARKS = [
         name="pope-later",
         title="POPE, 2025",
         protocol="internvl-later",
-        parity=Parity("InternVL of September 2025 `eval_pope.py`", ("prompts", "pope")),
+        parity=Parity(
+            "InternVL of September 2025 `eval_pope.py`",
+            ("prompts", "pope"),
+            LATER,
+            variant="no space behind the question",
+            differences=_DIFFERENCES,
+        ),
     ),
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.jsonl import read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -101,6 +101,10 @@ def _list_commands(split: str) -> tuple[str, ...]:
     )
 
 
+_DIFFERENCES = {
+    "lmms-eval": "asks for coordinates from 0 to 1, once per phrase; overlaps of 0.1 to 0.9, and centres inside.",
+    "VLMEvalKit": "reads boxes up to 1.5 as fractions and others as thousandths; also a mean over the splits.",
+}
 BENCHMARKS = [
     RefCOCO(
         file.replace("_", "-"),
@@ -110,7 +114,9 @@ BENCHMARKS = [
         size=size,
         generation=Generation(max_new_tokens=100),
         groups=("refcoco",),
-        parity=Parity("InternVL v1.2.2 `evaluate_grounding.py`", ("prompts", "refcoco")),
+        parity=Parity(
+            "InternVL v1.2.2 `evaluate_grounding.py`", ("prompts", "refcoco"), V1_2, differences=_DIFFERENCES
+        ),
         preparation=_list_commands(file),
     )
     for file, size in SIZES.items()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.choices import letter, word_question
 from evaluate.jsonl import read_rows
 from evaluate.sample import Generation, Sample
@@ -63,13 +63,17 @@ def _has_answer(row: dict[str, Any]) -> bool:
     return type(answer) is int and 0 < len(choices) <= _MOST_OPTIONS and 0 <= answer < len(choices)
 
 
+_DIFFERENCES = {
+    "lmms-eval": "introduces the hint with `Context:`; only the letter, alone or with a full stop, counts.",
+    "VLMEvalKit": "a rule reads letters and options, then a judge, and what neither can read is drawn at random.",
+}
 _SCIENCEQA = ScienceQA(
     "scienceqa",
     title="ScienceQA",
     split="image",
     size=2017,
     generation=Generation(max_new_tokens=100),
-    parity=Parity("InternVL v1.2.2 `evaluate_scienceqa.py`", ("prompts", "scienceqa")),
+    parity=Parity("InternVL v1.2.2 `evaluate_scienceqa.py`", ("prompts", "scienceqa"), V1_2, differences=_DIFFERENCES),
     preparation=(
         "mkdir -p data/scienceqa/images && cd data/scienceqa",
         f"wget {_CONVERTED}/scienceqa_test_img.jsonl",
@@ -83,6 +87,12 @@ BENCHMARKS = [
         name="scienceqa-later",
         title="ScienceQA, 2025",
         protocol="internvl-later",
-        parity=Parity("InternVL of September 2025 `evaluate_scienceqa.py`", ("prompts", "scienceqa")),
+        parity=Parity(
+            "InternVL of September 2025 `evaluate_scienceqa.py`",
+            ("prompts", "scienceqa"),
+            LATER,
+            variant="reads letters in brackets and before a full stop, too",
+            differences=_DIFFERENCES,
+        ),
     ),
 ]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.choices import letter
 from evaluate.jsonl import read_json, read_rows
 from evaluate.sample import Generation, Prediction, Sample
@@ -85,13 +85,22 @@ def _read_targets(path: Path) -> dict[str, SeedTarget]:
 
 
 _MIRROR = "https://huggingface.co/OpenGVLab/InternVL/resolve/main"
+_DIFFERENCES = {
+    "lmms-eval": "the first character, in either case.",
+    "VLMEvalKit": "pictures only (`SEEDBench_IMG`).",
+}
 BENCHMARKS = [
     Seed(
         "seed",
         title="SEED",
         split="image",
         generation=Generation(max_new_tokens=100),
-        parity=Parity("InternVL v1.2.2 `evaluate_seed.py` and `calculation.py`", ("prompts", "seed")),
+        parity=Parity(
+            "InternVL v1.2.2 `evaluate_seed.py` and `calculation.py`",
+            ("prompts", "seed"),
+            V1_2,
+            differences=_DIFFERENCES,
+        ),
         preparation=(
             "mkdir -p data/SEED && cd data/SEED",
             f"wget {_MIRROR}/seed.jsonl",

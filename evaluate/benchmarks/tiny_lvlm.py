@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -81,13 +81,17 @@ def _read_sample(path: Path, ability: str, number: int, row: Any) -> Sample:
     return Sample(f"{ability}/{number}", prompt, AbilityTarget(tuple(accepted), ability), info)
 
 
+_DIFFERENCES = {
+    "lmms-eval": "not compared.",
+    "VLMEvalKit": "not compared.",
+}
 BENCHMARKS = [
     TinyLVLM(
         "tiny_lvlm",
         title="Tiny LVLM",
         size=2450,
         generation=Generation(max_new_tokens=30),
-        parity=Parity("InternVL v1.2.2 `eval/tiny_lvlm`", ("prompts", "tiny_lvlm")),
+        parity=Parity("InternVL v1.2.2 `eval/tiny_lvlm`", ("prompts", "tiny_lvlm"), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/tiny_lvlm && cd data/tiny_lvlm",
             "# get updated_datasets.tar.gz: https://drive.google.com/file/d/1PuFC612XzOmKwzRldtBb1CFZnIjiR7we",

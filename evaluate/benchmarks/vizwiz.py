@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.human_answers import HumanAnswers
 from evaluate.questions import CONVERTED, PROMPT, Question, pair, read_samples
 from evaluate.sample import Generation, Prediction, Sample
@@ -64,6 +64,10 @@ class VizWizTest(Benchmark):
         write_submission(folder, rows, UPLOAD)
 
 
+_DIFFERENCES = {
+    "lmms-eval": "cleans both sides, as `accuracy@internvl-later`, and capitalises the question.",
+    "VLMEvalKit": "not compared.",
+}
 BENCHMARKS = [
     VizWiz(
         "vqa-vizwiz-val",
@@ -72,7 +76,7 @@ BENCHMARKS = [
         size=4319,
         generation=Generation(max_new_tokens=10),
         groups=("vqa",),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy")),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy"), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/vizwiz && cd data/vizwiz",
             f"wget {_IMAGES}/val.zip && unzip val.zip",
@@ -86,7 +90,7 @@ BENCHMARKS = [
         split="test",
         size=8000,
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/vizwiz && cd data/vizwiz",
             f"wget {_IMAGES}/test.zip && unzip test.zip",

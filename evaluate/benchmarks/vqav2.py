@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluate.benchmark import Benchmark, Parity
+from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.human_answers import HumanAnswers
 from evaluate.jsonl import read_json
 from evaluate.questions import CONVERTED, PROMPT, Question, read_samples
@@ -86,6 +86,10 @@ def read_ids(path: Path) -> tuple[int, ...]:
     return tuple(row["question_id"] for row in rows)
 
 
+_DIFFERENCES = {
+    "lmms-eval": "always cleans both sides; here, as published, humans who all agree are not cleaned.",
+    "VLMEvalKit": "not compared.",
+}
 BENCHMARKS = [
     VQAv2(
         "vqa-vqav2-val",
@@ -93,7 +97,7 @@ BENCHMARKS = [
         split="val",
         size=214_354,
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy")),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts", "vqa_accuracy"), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/coco data/vqav2 && cd data/coco",
             "wget http://images.cocodataset.org/zips/val2014.zip && unzip val2014.zip",
@@ -108,7 +112,7 @@ BENCHMARKS = [
         split="test-dev",
         size=107_394,
         generation=Generation(max_new_tokens=10),
-        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",)),
+        parity=Parity("InternVL v1.2.2 `evaluate_vqa.py`", ("prompts",), V1_2, differences=_DIFFERENCES),
         preparation=(
             "mkdir -p data/coco data/vqav2 && cd data/coco",
             "wget http://images.cocodataset.org/zips/test2015.zip && unzip test2015.zip",

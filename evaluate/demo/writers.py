@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluate.demo.caption import list_coco, list_flickr, list_nocaps
 from evaluate.demo.cmmmu import write_cmmmu
+from evaluate.demo.mathvista import write_mathvista
 from evaluate.demo.mmbench import write_mmbench
 from evaluate.demo.mme import write_tables
 from evaluate.demo.mmmu import write_mmmu
@@ -26,10 +27,12 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "quickstart": write_quickstart,
     "cmmmu-val": write_cmmmu,
     "cmmmu-test": partial(write_cmmmu, split="test"),
+    **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), write_mathvista),
+    "mathvista-test": partial(write_mathvista, split="test"),
     **dict.fromkeys(
         ("mmbench-dev-en", "mmbench-dev-cn", "mmbench-test-en", "mmbench-test-cn", "ccbench-dev"), write_mmbench
     ),
-    "mme": write_tables,
+    **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
     "mmmu-dev": partial(write_mmmu, split="dev"),
     "mmmu-test": partial(write_mmmu, split="test"),
     **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), write_mmmu),

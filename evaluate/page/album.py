@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from evaluate.sample import identify
-from internvl.conversation import Picture
+from internvl.conversation import Picture, StoredPicture
 
 SIDE, QUALITY = 400, 72
 """Longest side of a small picture in pixels, and the quality of its JPEG."""
@@ -45,6 +45,8 @@ def shrink(picture: Picture) -> tuple[str, int, int, int, int]:
 
     # What is cut off is shown as far as the model saw it.
     ImageFile.LOAD_TRUNCATED_IMAGES = True
+    if isinstance(picture, StoredPicture):
+        picture = picture.read()
     if isinstance(picture, bytes | Path):
         with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
             width, height = image.size

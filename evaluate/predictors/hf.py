@@ -130,7 +130,11 @@ class HFPredictor:
             else value
             for name, value in inputs.items()
         }
-        if not generation.options()["do_sample"]:
+        if generation.draws:
+            import torch
+
+            torch.manual_seed(generation.seed)
+        else:
             for name in _SAMPLING:  # transformers warns of those that have no effect
                 setattr(self.model.generation_config, name, None)
         ids = self.model.generate(**moved, **generation.options(), pad_token_id=self.pad_id)

@@ -55,7 +55,7 @@ class InternVLPredictor:
         return self.budget.fits(rows * generation.num_beams, longest + generation.max_new_tokens)
 
     def generate(self, batch: Sequence[Prompt], generation: Generation) -> list[str | InputError]:
-        """Greedy or beam search on a left-padded batch."""
+        """Greedy or beam search on a left-padded batch; one prompt where tokens are drawn."""
         answers: list[str | InputError] = [""] * len(batch)
         together: list[int] = []
         for place, prompt in enumerate(batch):
@@ -93,10 +93,12 @@ class InternVLPredictor:
         mask = mask.to(self.device)
         kind = self.model.config.llm_config.model_type
         stop, pad = self.chat_processor.stop_id, self.chat_processor.pad_id
-        if generation.num_beams == 1 and generation.temperature == 0 and kind in DECODERS and not alone:
+        if generation.num_beams == 1 and not generation.draws and kind in DECODERS and not alone:
             limits = {"max_new_tokens": generation.max_new_tokens, "min_new_tokens": generation.min_new_tokens}
             rows = decode_greedily(self.model.language_model, embeds, mask, **limits, stop_id=stop)
         else:
+            if generation.draws:
+                torch.manual_seed(generation.seed)
             options = generation.options() | {"eos_token_id": stop, "pad_token_id": pad}
             with torch.no_grad():
                 found = self.model.language_model.generate(inputs_embeds=embeds, attention_mask=mask.long(), **options)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from evaluate.messages import split_messages
 from evaluate.predictor import PredictorInfo, StoppedError
 from evaluate.sample import Generation
-from internvl.conversation import Conversation, Picture
+from internvl.conversation import Conversation, Picture, StoredPicture
 from internvl.errors import InputError, MissingError
 
 _HOME = "https://api.openai.com/v1"
@@ -101,8 +101,14 @@ class OpenAIPredictor:
                 f"min_new_tokens: expected at most 1, because servers take no lower limit, got "
                 f"{generation.min_new_tokens}; evaluate the model's folder instead: hf:<folder>"
             )
+        if generation.top_k is not None:
+            raise InputError(
+                f"top_k: expected none, because servers do not draw from so many tokens, got {generation.top_k}; "
+                "evaluate the model's folder instead: hf:<folder>"
+            )
         limit = "max_completion_tokens" if self.server.url == _HOME else "max_tokens"  # the newer name; few know it
-        return {limit: generation.max_new_tokens, "temperature": generation.temperature, "seed": 0}
+        options = {limit: generation.max_new_tokens, "temperature": generation.temperature, "seed": generation.seed}
+        return options if generation.top_p is None else options | {"top_p": generation.top_p}
 
     def _ask(self, messages: Any, options: dict[str, Any]) -> str | InputError:
         import openai
@@ -210,6 +216,8 @@ def make_messages(chat: Conversation) -> list[dict[str, Any]]:
 def encode_picture(picture: Picture) -> str:
     """A data URL: JPEG and PNG files as they are, everything else as PNG."""
     content = b""
+    if isinstance(picture, StoredPicture):
+        picture = picture.read()
     try:
         content = picture.read_bytes() if isinstance(picture, Path) else picture if isinstance(picture, bytes) else b""
     except OSError as error:

@@ -3,19 +3,23 @@
 Rules of MathVista in InternVL at tag v1.2.2, `eval/mathvista`, and in its version of 2025. A published table holds the
 number of decimals as a float; `internvl-v1.2` rounds with it, fails, and counts every question after a decimal number
 as wrong, `internvl-later` casts it to an integer first.
+
+Three steps: an extraction is read out of an answer, by `extract_directly` or by a judge; it is normalised; it is
+compared. `math_answer` scores extractions, `rule_only` the answers that need no judge.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rapidfuzz.distance.Levenshtein import distance
 
-from evaluate.scorer import MeanScorer
+from evaluate.scorer import MeanScorer, NoAnswer, Scores
 
 PROTOCOLS = ("internvl-v1.2", "internvl-later")
 _QUICK = {
@@ -113,28 +117,99 @@ def score_extraction(extraction: Any, target: MathTarget, protocol: str = PROTOC
     return float(normalize_answer(extraction, target, protocol) == target.answer)
 
 
-def math_answer(protocol: str = PROTOCOLS[0]) -> MeanScorer:
+def is_nearest_choice(extraction: Any, target: MathTarget) -> bool:
+    """Whether a choice is decided by the edit distance alone: neither its letter nor its text was said.
+
+    Example:
+        >>> is_nearest_choice("Yep", MathTarget("No", "multi_choice", "text", ("Yes", "No")))
+        True
+    """
+    if target.question_type != "multi_choice":
+        return False
+    said = str(extraction).strip()
+    return said not in target.choices and _find_letter(said, target.choices) is None
+
+
+@dataclass(frozen=True, slots=True)
+class MathScorer(MeanScorer):
+    """A mean that also counts the answers which are a choice by the edit distance alone, in `num_nearest_choice`.
+
+    Attributes:
+        read: the extraction in what is scored; where it is None, nobody has read the answer.
+    """
+
+    read: Callable[[str, MathTarget], str | None] = lambda extraction, target: extraction
+
+    def __call__(self, predictions: Sequence[str], targets: Sequence[MathTarget]) -> Scores:
+        """Score all answers; `coverage` is the share of those that have been read, in percent."""
+        scores = MeanScorer.__call__(self, predictions, targets)
+        nearest = num_read = 0
+        for said, target in zip(predictions, targets, strict=True):
+            extraction = self.read(said, target)
+            num_read += extraction is not None
+            nearest += (
+                extraction is not None and not isinstance(said, NoAnswer) and is_nearest_choice(extraction, target)
+            )
+        counts = {
+            "coverage": 100 * num_read / len(predictions) if predictions else math.nan,
+            "num_nearest_choice": nearest,
+        }
+        return Scores({**scores.metrics, **counts}, scores.samples, num_unscored=len(predictions) - num_read)
+
+
+def math_answer(protocol: str = PROTOCOLS[0]) -> MathScorer:
     """The scorer of what was read out of the answers: `accuracy` in percent, over all and per group.
+
+    The number of the other protocol stands beside it, as `accuracy@internvl-later`.
 
     Raises:
         ValueError: the protocol is unknown.
     """
+    return _make_scorer("math_answer", "accuracy", protocol, lambda extraction, target: extraction)
+
+
+def rule_only(protocol: str = PROTOCOLS[0]) -> MathScorer:
+    """The scorer of answers without a judge: those that one would have to read have no score.
+
+    `accuracy_rule_only` is over the answers that are nothing but a number or a choice, and no published number.
+
+    Raises:
+        ValueError: the protocol is unknown.
+    """
+    return _make_scorer("math_rule_only", "accuracy_rule_only", protocol, extract_directly)
+
+
+def _make_scorer(name: str, primary: str, protocol: str, read: Callable[[str, MathTarget], str | None]) -> MathScorer:
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, got {protocol!r}; choose one of these")
-    return MeanScorer(
-        f"math_answer@{protocol}",
-        lambda extraction, target: score_extraction(extraction, target, protocol),
-        groups=lambda target: target.groups,
+
+    def score(version: str) -> Callable[[str, MathTarget], float | None]:
+        def rule(said: str, target: MathTarget) -> float | None:
+            extraction = read(said, target)
+            return None if extraction is None else score_extraction(extraction, target, version)
+
+        return rule
+
+    beside = {f"{primary}@{other}": score(other) for other in PROTOCOLS if other != protocol}
+    return MathScorer(
+        f"{name}@{protocol}", score(protocol), primary, groups=lambda target: target.groups, beside=beside, read=read
     )
 
 
 def _choose(said: str, choices: Sequence[str]) -> str | None:
+    if (place := _find_letter(said, choices)) is not None:
+        return choices[place]
+    if letters := _LETTER.findall(said):
+        said = letters[0].upper()
+    return min(choices, key=lambda choice: distance(choice, said), default=None)
+
+
+def _find_letter(said: str, choices: Sequence[str]) -> int | None:
+    """Which choice a letter stands for: one in brackets, or one that is all there is."""
     if letters := _LETTER.findall(said):
         said = letters[0].upper()
     place = string.ascii_uppercase.find(said) if len(said) == 1 else -1
-    if 0 <= place < len(choices):
-        return choices[place]
-    return min(choices, key=lambda choice: distance(choice, said), default=None)
+    return place if 0 <= place < len(choices) else None
 
 
 def _round(value: float, precision: float | None, protocol: str) -> str:

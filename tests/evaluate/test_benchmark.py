@@ -18,6 +18,7 @@ from evaluate.scorer import Scorer
 from evaluate.scorers.exact_match import exact_match
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
+from tests.evaluate.task_names import JUDGED, LATER, PUBLISHED
 
 SHIPPED = Path(module.__file__).parent / "benchmarks"
 
@@ -231,3 +232,11 @@ def test_what_cannot_be_asked_or_stored_is_refused(root: Path, row: Any, got: st
 def test_name_that_leads_to_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected benchmarks named by letters, .*, got '\.\./mine'; rename it"):
         list_benchmarks([write_own(tmp_path / "mine.py", "../mine")])
+
+
+def test_every_published_task_name_means_the_published_data() -> None:
+    assert len({**PUBLISHED, **dict.fromkeys(JUDGED)}) == 40
+    for name, files in PUBLISHED.items():
+        found = [benchmark.files[0] for benchmark in find(name)]
+        assert sorted(found) == sorted(f"data/{file}" for file in files), name
+    assert list_benchmarks().keys() >= LATER

@@ -53,6 +53,16 @@ def test_errors_do_not_shift_the_texts_of_a_batch(module: PredictModule, tmp_pat
     assert module.predictor.calls == [(["B", "D"], Generation(max_new_tokens=3))]  # type: ignore[attr-defined]
 
 
+def test_what_is_drawn_for_a_sample_has_its_seed(module: PredictModule, tmp_path: Path) -> None:
+    drawn = Generation(temperature=1.0, top_k=5)
+    module = PredictModule(lambda: FakePredictor("yes"), drawn, tmp_path)
+    module.__dict__.update(predictor=Echo(), writer=PartWriter(tmp_path, 0))
+    for name in ("b", "a", "b"):
+        module.predict_step([Item(name, "A", None)], 0)
+    asked = [generation for _, generation in module.predictor.calls]  # type: ignore[attr-defined]
+    assert asked == [drawn.seed_for("b"), drawn.seed_for("a"), drawn.seed_for("b")]
+
+
 def test_batch_of_errors_asks_the_model_nothing(module: PredictModule, tmp_path: Path) -> None:
     module.predict_step([Item("a", None, "gone")], 0)
     assert read_parts(tmp_path) == {"a": Prediction("a", "", "gone")}

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from pyarrow import parquet
 
 from evaluate.demo.mmmu import write_table
-from evaluate.parquet import find_shards, read_picture, read_table
+from evaluate.demo.pictures import draw
+from evaluate.page.album import shrink
+from evaluate.parquet import check_picture, find_shards, read_table
+from evaluate.predictors.openai import encode_picture
+from evaluate.sample import Sample, identify
+from evaluate.shares import group_samples
+from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
+from tests.tiny import tiny_processor
 
 
 def test_rows_come_with_their_number_across_batches(tmp_path: Path) -> None:
@@ -40,8 +51,53 @@ def test_every_shard_of_a_split_must_be_there(tmp_path: Path) -> None:
     assert [path.name[5:10] for path in find_shards(tmp_path, "test")] == ["00000", "00001"]
 
 
-def test_pictures_are_bytes() -> None:
-    assert read_picture({"bytes": b"x", "path": None}, "a") == read_picture(b"x", "a") == b"x"
-    for value in ({"bytes": None, "path": "x.png"}, None, "text", b""):
+def write_pictures(path: Path, contents: list[bytes | None]) -> list[Any]:
+    """A table of groups of four rows; what `read_table` makes of its pictures."""
+    rows = [{"image_1": None if content is None else {"bytes": content, "path": "x"}} for content in contents]
+    write_table(path, rows)
+    table = parquet.read_table(path)
+    parquet.write_table(table, path, row_group_size=4)
+    return [row["image_1"] for _, row in read_table(path, (), ("image_1",))]
+
+
+def test_pictures_stay_in_the_table_until_they_are_looked_at(tmp_path: Path) -> None:
+    contents = [bytes([number]) * (number + 1) for number in range(70)]
+    found = write_pictures(tmp_path / "a.parquet", [*contents])
+    assert [picture.read() for picture in found] == contents
+    assert pickle.loads(pickle.dumps(found[69])).read() == contents[69]
+    assert len(pickle.dumps(found[69])) < 500
+    # The same picture elsewhere is the same, as it is for fingerprints and clusters.
+    [other] = write_pictures(tmp_path / "b.parquet", [contents[5]])
+    assert (other == found[5], other == found[6], len({other, found[5]})) == (True, False, 1)
+    assert (identify(other), other.num_bytes) == (identify(contents[5]), 6)
+
+
+def test_picture_in_a_table_is_shown_as_its_bytes_are(tmp_path: Path) -> None:
+    content = draw(1, "PNG")
+    [stored] = write_pictures(tmp_path / "a.parquet", [content])
+    copy = pickle.loads(pickle.dumps(stored))
+    assert encode_picture(stored) == encode_picture(content)
+    assert shrink(stored) == shrink(content)
+    processor = tiny_processor()
+    first, again, plain = (processor.prompt(Conversation.ask("Why?", picture)) for picture in (stored, copy, content))
+    assert first.pictures[0] is again.pictures[0], "it is cut once for both"
+    assert torch.equal(first.pictures[0], plain.pictures[0])
+    samples = [Sample(name, Conversation.ask("Why?", picture)) for name, picture in (("a", stored), ("b", copy))]
+    assert len(group_samples(samples)) == 1
+
+
+def test_picture_whose_table_has_changed_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    [picture] = write_pictures(path, [b"one"])
+    for change in (lambda: write_pictures(path, [b"two"]), lambda: path.write_bytes(b"no table"), path.unlink):
+        change()  # type: ignore[no-untyped-call]
+        with pytest.raises(InputError, match=r"a\.parquet: expected the file that was there at the start, got another"):
+            picture.read()
+
+
+def test_cell_without_a_picture_is_named(tmp_path: Path) -> None:
+    nothing, empty, whole = write_pictures(tmp_path / "a.parquet", [None, b"", b"x"])
+    assert check_picture(whole, "a:3").read() == b"x"
+    for value in (nothing, empty, "text"):
         with pytest.raises(InputError, match="a:1: expected a picture, got"):
-            read_picture(value, "a:1")
+            check_picture(value, "a:1")

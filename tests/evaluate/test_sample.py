@@ -74,3 +74,18 @@ def test_beams_bring_the_length_penalty() -> None:
 def test_temperature_above_zero_means_sampling() -> None:
     options = Generation(temperature=0.7).options()
     assert (options["do_sample"], options["temperature"]) == (True, 0.7)
+
+
+def test_drawing_is_described_only_where_there_is_any() -> None:
+    greedy, drawn = Generation(), Generation(temperature=1.0, top_k=50, top_p=0.9, seed=3)
+    assert list(greedy.describe()) == ["max_new_tokens", "min_new_tokens", "num_beams", "length_penalty", "temperature"]
+    assert drawn.describe() == dataclasses.asdict(drawn)
+    assert (drawn.options()["top_k"], drawn.options()["top_p"]) == (50, 0.9)
+
+
+def test_every_sample_has_a_seed_of_its_own_that_follows_from_the_runs() -> None:
+    drawn = Generation(temperature=1.0)
+    seeds = [drawn.seed_for("a").seed, drawn.seed_for("b").seed, dataclasses.replace(drawn, seed=1).seed_for("a").seed]
+    assert len({*seeds, 0}) == 4
+    assert drawn.seed_for("a") == dataclasses.replace(drawn, seed=seeds[0])
+    assert Generation().seed_for("a") == Generation()

@@ -18,6 +18,7 @@ from evaluate.report import read_report
 from evaluate.sample import Generation, Prediction
 from evaluate.score_command import main
 from internvl.errors import InputError
+from tests.evaluate.stored_pictures import read_stored
 
 VAL, TEST = (replace(benchmark, size=None) for benchmark in find("cmmmu"))
 FIRST = FOLDER / "art_and_design" / "val-00000-of-00001.parquet"
@@ -31,7 +32,7 @@ def test_wording_is_the_authors_and_pictures_stand_before_it(tmp_path: Path) -> 
         "问题：比较<图片 1>和<图片 2>，再看<图片 1>\n"
         "选项：\n(A) 红色\n(B) 蓝色\n(C) <图片 2>\n(D) 黄色\n\n正确答案：\n"
     )
-    assert choice.prompt.images == (draw(1, "PNG"), draw(2, "PNG"))
+    assert read_stored(choice) == [draw(1, "PNG"), draw(2, "PNG")]
     assert truth.prompt.turns[-1].text.startswith("<image>\n请回答以下判断题，并根据题目描述")
     assert truth.prompt.turns[-1].text.endswith("判断。\n\n问题：<图片 1>是圆的。\n正确答案：\n")
     assert blank.prompt.turns[-1].text.endswith("答案。\n\n问题：<图片 1>中有____个\n正确答案：\n")

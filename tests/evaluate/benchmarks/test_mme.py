@@ -40,8 +40,11 @@ def test_tables_from_the_release_are_those_of_the_authors(
     assert [(s.id, s.prompt.turns, s.target) for s in tables] == [(s.id, s.prompt.turns, s.target) for s in release]
     assert len(tables) == 14 * 4
     assert all(picture.is_file() for samples in (tables, release) for s in samples for picture in s.prompt.images)
-    [benchmark] = BENCHMARKS
-    assert (benchmark.size, benchmark.generation) == (2374, Generation(max_new_tokens=20))
+    greedy, drawn = BENCHMARKS
+    assert (greedy.size, greedy.generation) == (2374, Generation(max_new_tokens=20))
+    options = {"max_new_tokens": 20, "min_new_tokens": 1, "num_beams": 5, "length_penalty": 1.0}
+    sampling = {"do_sample": True, "temperature": 1.0, "top_k": 50, "top_p": 0.9}
+    assert (drawn.size, drawn.generation.options()) == (2374, options | sampling)
 
 
 def test_releases_that_are_not_there_or_broken_are_named(

@@ -19,6 +19,7 @@ from evaluate.sample import Prediction
 from evaluate.score_command import main
 from evaluate.scorers.mmmu import SUBJECTS
 from internvl.errors import InputError, MissingError
+from tests.evaluate.stored_pictures import read_stored
 
 FIRST = FOLDER / SUBJECTS[0] / "validation-00000-of-00001.parquet"
 
@@ -58,23 +59,20 @@ def test_names_splits_and_settings_are_the_published_ones() -> None:
 
 def test_pictures_stand_first_or_where_their_marks_are(root: Path, tmp_path: Path) -> None:
     one, every = take("mmmu-val").load(root)[0], take("mmmu-val-multi-image").load(root)[0]
-    assert (one.id, one.target.subject, one.prompt.images) == (
-        "validation_Accounting_1",
-        "Accounting",
-        (draw(1, "PNG"),),
-    )
+    assert (one.id, one.target.subject) == ("validation_Accounting_1", "Accounting")
+    assert read_stored(one) == [draw(1, "PNG")]
     assert one.prompt.turns[-1].text.startswith(
         "<image>\n and <image 2>: which is it, 0?\nA. <image 3>\nB. the other's\n"
     )
     assert every.prompt.turns[-1].text.startswith("<image> and <image>: which is it, 0?\nA. <image>\nB. the other's\n")
-    assert every.prompt.images == tuple(draw(number, "PNG") for number in (1, 2, 3))
+    assert read_stored(every) == [draw(number, "PNG") for number in (1, 2, 3)]
     # A picture without a mark stands before the text, one that is marked twice is shown twice.
     rows = list_rows(SUBJECTS[0], "validation", 1)
     write_mmmu(tmp_path)
     write_table(tmp_path / FIRST, [{**rows[0], "question": "<image 2> or <image 2>?"}])
     every = take("mmmu-val-multi-image").samples(tmp_path)[0]
     assert every.prompt.turns[-1].text.startswith("<image>\n<image> or <image>?\nA. <image>")
-    assert every.prompt.images == tuple(draw(number, "PNG") for number in (1, 2, 2, 3))
+    assert read_stored(every) == [draw(number, "PNG") for number in (1, 2, 2, 3)]
 
 
 def test_answers_score_as_computed_by_hand(root: Path, tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ def test_other_generation_settings_reach_the_model(
     assert longer.startswith(shorter)
     assert longer != shorter
     assert predictor.generate([row], Generation(max_new_tokens=6, min_new_tokens=6, num_beams=4)) != [longer]
+    drawn = [Generation(max_new_tokens=6, temperature=1.0, top_k=50, seed=seed) for seed in (1, 1, 2)]
+    texts = [predictor.generate([row], generation)[0] for generation in drawn]
+    assert texts[0] == texts[1] != texts[2]
 
 
 def test_rows_that_cannot_be_joined_are_answered_one_at_a_time_and_that_is_said_once(

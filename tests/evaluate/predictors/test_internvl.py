@@ -8,6 +8,7 @@ import pickle
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,27 @@ def test_no_text_depends_on_batch_size_order_or_ranks(predictor: InternVLPredict
     assert len(set(expected.values())) > 40, "samples with equal texts could be mixed up unseen"
     for batch_size, ranks in [(2, 1), (3, 2), (5, 3), (8, 1), (16, 2), (32, 1), (32, 3)]:
         assert answer(batch_size, ranks) == expected
+
+
+def test_what_is_drawn_depends_on_seed_and_sample_alone(
+    predictor: InternVLPredictor, chats: list[Conversation]
+) -> None:
+    samples = [Sample(str(number), chat) for number, chat in enumerate(chats)]
+    drawn = Generation(max_new_tokens=4, num_beams=3, temperature=1.0, top_k=50, top_p=0.9)
+
+    def answer(generation: Generation, order: int, ranks: int) -> dict[str, str | InputError]:
+        found: dict[str, str | InputError] = {}
+        for groups in share_out(samples[::order], ranks):
+            for batch in make_batches(groups, predictor, generation, 4, 0):
+                assert len(batch) == 1
+                [found[batch[0].id]] = predictor.generate([batch[0].prompt], generation.seed_for(batch[0].id))
+        return found
+
+    expected = answer(drawn, 1, 1)
+    assert answer(drawn, -1, 2) == expected
+    assert answer(replace(drawn, seed=1), 1, 1) != expected
+    plain = Generation(max_new_tokens=4, temperature=1.0)
+    assert answer(plain, -1, 2) == answer(plain, 1, 1) != answer(replace(plain, seed=1), 1, 1)
 
 
 def test_a_picture_is_encoded_once_for_all_questions_about_it(

@@ -133,7 +133,7 @@ def test_refused_prompt_is_an_error_of_its_own(server: ChatServer) -> None:
 
 
 def test_settings_that_servers_cannot_do(server: ChatServer) -> None:
-    for settings in ({"num_beams": 5}, {"min_new_tokens": 8}):
+    for settings in ({"num_beams": 5}, {"min_new_tokens": 8}, {"top_k": 50}):
         with pytest.raises(InputError, match=next(iter(settings))):
             ask(server, ["Why?"], **settings)
     assert server.asked.total() == 0

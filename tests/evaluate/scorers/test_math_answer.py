@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from evaluate.scorer import NoAnswer
 from evaluate.scorers.math_answer import (
     PROTOCOLS,
     MathTarget,
     extract_directly,
+    is_nearest_choice,
     math_answer,
     needs_extraction,
     normalize_answer,
+    rule_only,
     score_extraction,
 )
 
@@ -101,3 +104,23 @@ def test_very_long_answer_is_read_in_no_time(read: Callable[[str, MathTarget], A
     for unit in ("(", "(A", "8/11 ", "Answer: "):
         read(unit * (100_000 // len(unit)), CHOICE)
     assert time.process_time() - start < 3
+
+
+def test_answers_that_a_judge_would_read_have_no_score_and_empty_ones_do() -> None:
+    number = MathTarget("14", "free_form", "integer", groups=("kind=number",))
+    scores = rule_only()(["14", "It is 14.", "", "", NoAnswer()], [number, number, number, CHOICE, CHOICE])
+    assert scores.samples == (1.0, None, 0.0, 0.0, 0.0)
+    assert (scores.metrics["coverage"], scores.num_unscored) == (80.0, 1)
+    # Nothing at all is nearest to the first of the shortest choices, as published; a failure is counted nowhere.
+    assert scores.metrics["num_nearest_choice"] == 1
+    assert scores.metrics["accuracy_rule_only/kind=number"] == 50.0
+    empty = rule_only()([], [])
+    assert (empty.samples, empty.metrics["coverage"] == empty.metrics["coverage"]) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("said", "nearest"), [("B", False), ("(b) it is", False), ("8/11", False), ("b", True), ("(Z)", True), ("8", True)]
+)
+def test_choice_is_meant_by_letter_or_text_or_is_the_nearest(said: str, nearest: bool) -> None:
+    assert is_nearest_choice(said, CHOICE) is nearest
+    assert not is_nearest_choice(said, MathTarget("8", "free_form", "text"))
