@@ -7,10 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
+from evaluate.demo.marker import find_demo
 from evaluate.sample import Sample, list_missing
 
 JUDGE_KEY = "OPENAI_API_KEY"
@@ -62,6 +63,7 @@ class Inventory:
         missing_packages: those that are not installed.
         has_key: whether the judge, if there is one, can be asked.
         problems: what is there and wrong, a line each.
+        is_demo: the data was generated for demonstration.
     """
 
     needs: Needs
@@ -72,6 +74,7 @@ class Inventory:
     missing_packages: tuple[str, ...]
     has_key: bool
     problems: tuple[str, ...]
+    is_demo: bool = False
 
     @property
     def ready(self) -> bool:
@@ -108,6 +111,10 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
         all_pictures: look for every picture, and not for those of the first and the last sample alone.
     """
     needs = describe_needs(benchmark)
+    demo = find_demo(root, needs.files)
+    if demo is not None:
+        command = f"sh evaluate.sh demo {needs.name} --root {demo.folder}"
+        needs = replace(needs, size=demo.sizes.get(needs.name), commands=(command,))
     files = [root / name for name in needs.files]
     there = tuple(DataFile(str(file), file.stat().st_size if file.is_file() else None) for file in files)
     packages = tuple(name for name in needs.packages if importlib.util.find_spec(name) is None)
@@ -123,7 +130,15 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
     looked = samples if all_pictures else samples[:: max(1, len(samples) - 1)]
     num_pictures, missing = _look_for_pictures(needs.name, looked)
     return Inventory(
-        needs, there, len(samples) or None, num_pictures, missing, packages, has_key(needs), tuple(problems)
+        needs,
+        there,
+        len(samples) or None,
+        num_pictures,
+        missing,
+        packages,
+        has_key(needs),
+        tuple(problems),
+        demo is not None,
     )
 
 
