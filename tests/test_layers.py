@@ -36,15 +36,8 @@ LIGHT = [
             *("stored", "score_command", "compare", "run", "report", "baselines", "check_command", "inventory"),
             *("preflight", "predictor_file", "user_file", "report_command", "summary", "markdown"),
             *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
-            *(
-                "questions",
-                "submission",
-                "human_answers",
-                "answered_questions",
-                "demo_command",
-                "demo/folder",
-                "demo/marker",
-            ),
+            *("questions", "submission", "human_answers", "answered_questions"),
+            *("demo_command", "demo/folder", "demo/marker"),
         )
     }
     or path.as_posix()

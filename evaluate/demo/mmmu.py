@@ -19,7 +19,7 @@ _KINDS = (
         "I",
         7,
     ),
-    ("<image 1> What is it called in No. {}?\n" + "Look at every line. " * 80, "[]", "Überlandleitung", 1),
+    ("<image 1> What is it called in No. {}?\n" + "Look at every line. " * 30, "[]", "Überlandleitung", 1),
 )
 """Question, options, answer and pictures: choice and open in turn."""
 

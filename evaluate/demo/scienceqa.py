@@ -13,7 +13,7 @@ _CHOICES = (
     ["Maine", "Vermont", "Ohio", "México", "New Mexico"],
     ["None of these", "A. B.", 'the "red" one, or both', "½ kg", "H₂O"],
 )
-_HINTS = ("Read the table.\nIt has two columns.", f"The passage is long. {'It goes on and on. ' * 60}", "Figure: 日本.")
+_HINTS = ("Read the table.\nIt has two columns.", f"The passage is long. {'It goes on and on. ' * 30}", "Figure: 日本.")
 
 
 def list_rows(count: int = 6) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ QUESTIONS = (
 MORE = (
     *QUESTIONS,
     "what is the brand of this camera?",
-    f"Look at the whole table, {'row by row, ' * 120}and say which number is the largest.",
+    f"Look at the whole table, {'row by row, ' * 45}and say which number is the largest.",
     "כמה חתולים?\tАга?",
     "Is 3 < 4 && 5 > 4 in <b>this</b> figure?",
     "{}%s\\n $x^2$ — what?",
