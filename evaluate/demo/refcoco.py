@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -57,6 +59,18 @@ def invent_phrases(count: int) -> list[dict[str, Any]]:
     return rows
 
 
+def draw_scene(row: dict[str, Any]) -> bytes:
+    """A picture of the size that the row tells, with something in the box."""
+    random, stream = Random(str(row.get("image"))), BytesIO()
+    ground, thing = ((random.randrange(256), random.randrange(256), random.randrange(256)) for _ in range(2))
+    picture = Image.new("RGB", (row.get("width", 64), row.get("height", 48)), ground)
+    box = row.get("bbox", ())
+    if len(box) == 4:
+        picture.paste(thing, (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3])))
+    picture.save(stream, "JPEG")
+    return stream.getvalue()
+
+
 def write_refcoco(root: Path, split: str = "refcoco+_testA", rows: list[dict[str, Any]] | None = None) -> Path:
     """One split, and its pictures."""
     rows = list_phrases() if rows is None else rows
@@ -65,5 +79,5 @@ def write_refcoco(root: Path, split: str = "refcoco+_testA", rows: list[dict[str
         path = root / str(row.get("image"))
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (row.get("width", 64), row.get("height", 48)), "red").save(path, "JPEG")
+            path.write_bytes(draw_scene(row))
     return root
