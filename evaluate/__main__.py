@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare` and `report` are commands of their own and need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `demo` and `report` are commands that need no model.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import check_command, compare, prepare_command, report_command, score_command
+from evaluate import check_command, compare, demo_command, prepare_command, report_command, score_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
+from evaluate.demo.marker import ENDING, find_demo
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
@@ -32,6 +33,7 @@ COMMANDS = {
     "check": check_command.main,
     "prepare": prepare_command.main,
     "report": report_command.main,
+    "demo": demo_command.main,
 }
 
 
@@ -41,7 +43,7 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>` and `report results/<model>` need no model; ask them for --help.",
+        "`prepare <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -140,7 +142,7 @@ def run_all(options: argparse.Namespace, stop: Stop) -> None:
                     gather(run)
                 else:
                     report = score(run, clusters)
-                    print(report.line() if report else f"{run.name}: submission file in {run.folder}", flush=True)
+                    print(report.line() if report else run.tell_submission(), flush=True)
         if not options.predict_only:
             for folder in dict.fromkeys(run.folder.parent for run in runs):
                 report_command.publish(folder)
@@ -204,16 +206,20 @@ def make_run(
         generation = replace(generation, num_beams=options.num_beams)
     baseline: Baseline = "blind" if options.blind else "shuffled" if options.shuffled_images else ""
     asked = apply_baseline(baseline, samples, benchmark.name)
+    is_demo = find_demo(options.root, benchmark.files) is not None
+    if is_demo:
+        info = replace(info, name=info.name + ENDING)
     run = Run(
         benchmark,
         options.model,
         info,
         asked.samples,
         generation,
-        options.output / info.name / name_baseline(benchmark.name, baseline),
+        options.output / info.name / name_baseline(benchmark.name, baseline, is_demo),
         baseline,
         options.root,
         tuple(options.benchmark),
+        is_demo=is_demo,
     )
     note = f"note: {run.name}: {asked.num_mixed} samples have no other with as many pictures; theirs are of several"
     return run, note if asked.num_mixed else ""

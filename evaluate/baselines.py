@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from evaluate.demo.marker import ENDING
 from evaluate.sample import Sample, identify
 from internvl.conversation import Conversation, Picture
 from internvl.errors import InputError
@@ -31,16 +32,17 @@ class Shuffled:
     num_mixed: int = 0
 
 
-def name_baseline(benchmark: str, baseline: str) -> str:
-    """The name that numbers of a baseline go by, so that they are not mistaken."""
-    return f"{benchmark}-{baseline}" if baseline else benchmark
+def name_baseline(benchmark: str, baseline: str, is_demo: bool = False) -> str:
+    """The name that numbers of a baseline or of demonstration data go by, so that they are not mistaken."""
+    name = benchmark + ENDING if is_demo else benchmark
+    return f"{name}-{baseline}" if baseline else name
 
 
 def strip_baseline(name: str) -> str:
     """The benchmark of a name."""
     for baseline in filter(None, get_args(Baseline)):
         name = name.removesuffix(f"-{baseline}")
-    return name
+    return name.removesuffix(ENDING)
 
 
 def read_baseline(start: Mapping[str, Any], folder_name: str) -> Baseline:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluate.demo.marker import find_demo
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
@@ -51,7 +52,7 @@ class Benchmark(ABC):
 
     Attributes:
         name: the word behind `evaluate.sh <checkpoint>`.
-        size: published number of samples; another number is an error.
+        size: published number of samples; another number is an error, but for demonstration data.
         protocol: whose prompts and rules these are; printed with every number.
         generation: the published generation settings.
         groups: names that run several benchmarks together.
@@ -113,7 +114,7 @@ class Benchmark(ABC):
         errors += [
             MissingError(
                 f"{self.name}: expected the picture {picture} of sample {sample.id}, which does not exist; "
-                f"docs/data/{self.name}.md says how to get it"
+                f"{self._tell_source(root)}"
             )
             for sample in samples[:: max(1, len(samples) - 1)]
             for picture in list_missing(sample)
@@ -129,8 +130,7 @@ class Benchmark(ABC):
         ]
         errors += [
             MissingError(
-                f"{self.name}: expected the file {root / name}, which does not exist; "
-                f"docs/data/{self.name}.md says how to get it"
+                f"{self.name}: expected the file {root / name}, which does not exist; {self._tell_source(root)}"
             )
             for name in self.files
             if not (root / name).is_file()
@@ -157,14 +157,22 @@ class Benchmark(ABC):
             InputError(f"{self.name}: expected unique ids, got {name!r} twice; get the data again")
             for name in [name for name, count in counts.items() if count > 1][:1]
         ]
-        if samples and self.size not in (None, len(samples)):
+        demo = find_demo(root, self.files)
+        size = demo.sizes.get(self.name, self.size) if demo and self.size is not None else self.size
+        if samples and size not in (None, len(samples)):
             errors.append(
                 InputError(
-                    f"{self.name}: expected {self.size} samples, got {len(samples)}; get the data again, or name the "
+                    f"{self.name}: expected {size} samples, got {len(samples)}; get the data again, or name the "
                     "difference with --allow-size"
                 )
             )
         return samples, errors
+
+    def _tell_source(self, root: Path) -> str:
+        demo = find_demo(root)
+        if demo is not None:
+            return f"sh evaluate.sh demo {self.name} --root {demo.folder} writes it"
+        return f"docs/data/{self.name}.md says how to get it"
 
 
 def _find_problem(sample: Any) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from evaluate.benchmark import find
+from evaluate.demo.marker import CAUTION
 from evaluate.inventory import Inventory, take_inventory
 from evaluate.parser import Parser
 from internvl.errors import InputError
@@ -67,7 +68,8 @@ def describe(inventory: Inventory) -> list[str]:
     lines = [f"{needs.name}: {'ready' if inventory.ready else 'something is missing'}"]
     for file in inventory.files:
         lines.append(f"  {format_bytes(file.num_bytes):>9}  {file.path}")
-    published = f" of {needs.size:,} published" if needs.size is not None else ""
+    kind = "generated" if inventory.is_demo else "published"
+    published = f" of {needs.size:,} {kind}" if needs.size is not None else ""
     found = "unknown" if inventory.num_samples is None else f"{inventory.num_samples:,}"
     lines.append(f"  samples: {found}{published}")
     if inventory.num_pictures:
@@ -92,6 +94,8 @@ def summarize(inventories: Sequence[Inventory]) -> str:
     """One line about all."""
     missing = [inventory.needs.name for inventory in inventories if not inventory.ready]
     line = f"{len(inventories) - len(missing)} of {len(inventories)} ready"
+    if any(inventory.is_demo for inventory in inventories):
+        line += f" ({CAUTION})"
     return line + (f"; missing: {', '.join(missing)}" if missing else "")
 
 

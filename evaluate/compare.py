@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.baselines import strip_baseline
+from evaluate.demo.marker import CAUTION
 from evaluate.headline import bound_gain, bound_headline
 from evaluate.interval import Bounds
 from evaluate.jsonl import read_rows
@@ -131,6 +132,12 @@ def check_sides(first: Side, second: Side, anyway: bool) -> None:
     one, two = (
         {"metric": side.report["primary"], "scorer": side.report["settings"]["scorer"]} for side in (first, second)
     )
+    kinds = [bool(side.report.get("caution")) for side in (first, second)]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"compare: expected two runs on the same data, got {CAUTION} in {(second, first)[kinds[0]].folder} alone; "
+            "compare runs on the same data"
+        )
     if one != two:
         raise InputError(f"compare: expected one rule, got {one} and {two}; compare runs of the same benchmark")
     if not first.records.keys() & second.records.keys():
@@ -190,10 +197,11 @@ def compare(first: Side, second: Side, root: Path | None = None) -> Comparison:
                 f"{side.folder}: expected the score of its report, {side.report['score']}, got {number} from its "
                 "samples; score it again"
             )
+    caution = first.report.get("caution")
     worse, better = _count(values, scorer.higher_is_better)
     return Comparison(
         models=(first.report["model"], second.report["model"]),
-        metric=f"{first.report['benchmark']} {scorer.primary}",
+        metric=f"{first.report['benchmark']} {scorer.primary}" + (f" ({caution})" if caution else ""),
         scores=(scores[0], scores[1]),
         intervals=(
             bound_headline(scorer, texts[0], targets, values[0], clusters),

@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
 from evaluate.conversion import find_conversions
+from evaluate.demo.marker import find_demo
 from evaluate.sample import Sample, list_missing
 
 JUDGE_KEY = "OPENAI_API_KEY"
@@ -64,6 +65,7 @@ class Inventory:
         has_key: whether the judge, if there is one, can be asked.
         problems: what is there and wrong, a line each.
         makeable: files that are not there, and whose originals are.
+        is_demo: the data was generated for demonstration.
     """
 
     needs: Needs
@@ -75,6 +77,7 @@ class Inventory:
     has_key: bool
     problems: tuple[str, ...]
     makeable: tuple[str, ...] = ()
+    is_demo: bool = False
 
     @property
     def ready(self) -> bool:
@@ -111,6 +114,10 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
         all_pictures: look for every picture, and not for those of the first and the last sample alone.
     """
     needs = describe_needs(benchmark)
+    demo = find_demo(root, needs.files)
+    if demo is not None:
+        command = f"sh evaluate.sh demo {needs.name} --root {demo.folder}"
+        needs = replace(needs, size=demo.sizes.get(needs.name), commands=(command,))
     files = [root / name for name in needs.files]
     there = tuple(DataFile(str(file), file.stat().st_size if file.is_file() else None) for file in files)
     packages = tuple(name for name in needs.packages if importlib.util.find_spec(name) is None)
@@ -135,6 +142,7 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
         has_key(needs),
         tuple(problems),
         tuple(row.output for row in find_conversions(benchmark) if not row.beside and row.is_due(root)),
+        demo is not None,
     )
 
 

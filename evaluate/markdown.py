@@ -111,6 +111,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "split": entry.split,
         "state": entry.state,
         "is_headline": entry.is_headline,
+        **({"is_demo": True} if entry.is_demo else {}),
         **{key: finite(entry.report.get(key)) for key in kept},
         "num_answered": entry.report.get("num_samples", entry.answered),
         "num_expected": entry.expected,

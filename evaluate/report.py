@@ -29,6 +29,7 @@ class Report:
         num_expected: samples of the whole benchmark, where the number is of a part.
         errors: ids of the samples without an answer.
         num_unscored: samples that only a judge could score; the numbers are without them.
+        caution: why this is no number of the benchmark; empty where it is one.
     """
 
     benchmark: str
@@ -44,17 +45,22 @@ class Report:
     num_expected: int | None = None
     errors: Sequence[str] = ()
     num_unscored: int = 0
+    caution: str = ""
 
     @property
     def score(self) -> float:
         """The headline number."""
         return self.metrics[self.primary]
 
+    def describe(self) -> dict[str, Any]:
+        """The content of `report.json`."""
+        values = asdict(self) | {"score": self.score}
+        return values if self.caution else {key: value for key, value in values.items() if key != "caution"}
+
     def write(self, folder: Path) -> None:
         """Write `report.json`, whole or not at all."""
         partial = folder / ".report.json.partial"
-        values = asdict(self) | {"score": self.score}
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(self.describe(), indent=2, ensure_ascii=False) + "\n"
         partial.write_bytes(text.encode("utf-8", "replace"))
         partial.replace(folder / "report.json")
 
@@ -66,7 +72,8 @@ class Report:
         errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
         unscored = f"{self.num_unscored} of them without a score, " if self.num_unscored else ""
         counts = f"{samples} samples, {unscored}{errors}, {self.num_unparsed} unparsed"
-        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {self.protocol})"
+        about = "; ".join(filter(None, (self.protocol, self.caution)))
+        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {about})"
 
 
 def read_report(folder: Path) -> dict[str, Any]:

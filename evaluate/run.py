@@ -16,6 +16,7 @@ from typing import Any
 
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
+from evaluate.demo.marker import CAUTION
 from evaluate.headline import bound_headline
 from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
@@ -45,6 +46,7 @@ class Run:
         root: folder that the data lies in.
         files: benchmark files of the user's.
         recorded: parts of the fingerprint that the folder tells and the command that scores cannot.
+        is_demo: the data was generated for demonstration.
     """
 
     benchmark: Benchmark
@@ -57,11 +59,17 @@ class Run:
     root: Path = Path()
     files: tuple[Path, ...] = ()
     recorded: Mapping[str, str] = field(default_factory=dict)
+    is_demo: bool = False
 
     @property
     def name(self) -> str:
-        """The benchmark's name; a baseline has its own."""
-        return name_baseline(self.benchmark.name, self.baseline)
+        """The benchmark's name; a baseline has its own, and so has demonstration data."""
+        return name_baseline(self.benchmark.name, self.baseline, self.is_demo)
+
+    @property
+    def caution(self) -> str:
+        """What must be said beside everything that comes of this run; empty for nothing."""
+        return CAUTION if self.is_demo else ""
 
     def fingerprint(self) -> dict[str, str]:
         """What must not change between two starts of the same run, each part by name."""
@@ -93,7 +101,7 @@ class Run:
             "root": str(self.root),
             "spec": self.spec,
             "name": self.info.name,
-        }
+        } | ({"is_demo": True} if self.is_demo else {})
 
     def open(self, fresh: bool) -> None:
         """Make the folder, or check that it belongs to this very run.
@@ -150,6 +158,10 @@ class Run:
         partial = self.folder / ".run.json.partial"
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         partial.replace(self.folder / "run.json")
+
+    def tell_submission(self) -> str:
+        """What is said instead of a number."""
+        return f"{self.name}: submission file in {self.folder}" + (f"  ({self.caution})" if self.caution else "")
 
     def todo(self) -> list[Sample]:
         """Samples that have no stored prediction yet."""
@@ -237,6 +249,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         num_expected=len(run.samples) if missing else None,
         errors=errors,
         num_unscored=scores.num_unscored,
+        caution=run.caution,
     )
     folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
     folder.mkdir(exist_ok=True)

@@ -6,10 +6,12 @@ import argparse
 import hashlib
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from evaluate.answers import Answers, read_answers
+from evaluate.baselines import name_baseline
+from evaluate.demo.marker import ENDING, find_demo
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -59,9 +61,9 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if report is None:
-        print(f"{run.name}: submission file in {run.folder}")
+        print(run.tell_submission())
     elif options.json:
-        print(json.dumps(asdict(report) | {"score": report.score}, indent=2, ensure_ascii=False))
+        print(json.dumps(report.describe(), indent=2, ensure_ascii=False))
     else:
         print(report.line())
     around = run.folder.resolve().parent
@@ -82,6 +84,9 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
     if options.allow_size:
         benchmark = replace(benchmark, size=None)
     root = options.root or Path()
+    is_demo = find_demo(root, benchmark.files) is not None
+    if is_demo:
+        name += ENDING
     samples = benchmark.load(root)
     answers = read_answers(source, samples)
     check_answers(answers, source, benchmark.name, len(samples), options.partial)
@@ -91,10 +96,11 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
         info=PredictorInfo(name, "file:" + hashlib.sha256(source.read_bytes()).hexdigest()[:16]),
         samples=samples,
         generation=benchmark.generation,
-        folder=options.output / name / benchmark.name,
+        folder=options.output / name / name_baseline(benchmark.name, "", is_demo),
         root=root,
         files=tuple(options.benchmark_file),
         recorded={"generation": "unknown"},
+        is_demo=is_demo,
     )
     if (run.folder / "run.json").is_file() and read_start(run.folder).get("model") != run.info.fingerprint:
         raise InputError(f"{run.folder}: expected the same answers as before, got others; choose another --name")

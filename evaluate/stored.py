@@ -10,6 +10,7 @@ from typing import Any
 
 from evaluate.baselines import apply_baseline, read_baseline
 from evaluate.benchmark import Benchmark, find
+from evaluate.demo.marker import find_demo
 from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.run import Run, list_changed
@@ -42,6 +43,13 @@ def read_run(
     chosen = find_one(name, used)
     if start.get("any_size"):
         chosen = replace(chosen, size=None)
+    is_demo = bool(start.get("is_demo"))
+    if is_demo != (find_demo(root or asked, chosen.files) is not None):
+        kinds = ("published", "demonstration")
+        raise InputError(
+            f"{folder}: expected the {kinds[is_demo]} data that the run was asked with in {root or asked}, got "
+            f"{'none' if is_demo else kinds[True] + ' data'}; name the folder of its data with --root"
+        )
     samples = chosen.load(root or asked)
     clusters = [sample.cluster for sample in samples]
     if root is not None and root != asked:
@@ -58,6 +66,7 @@ def read_run(
         root=asked,
         files=tuple(used),
         recorded={part: stored[part] for part in ("model", "generation") if part in stored},
+        is_demo=is_demo,
     )
     changed = list_changed(stored, run.fingerprint())
     if "targets" in changed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, list_benchmarks
+from evaluate.demo.marker import CAUTION, ENDING
 from evaluate.jsonl import read_object
 from evaluate.records import read_parts
 from evaluate.report import read_report
@@ -63,7 +64,13 @@ class Entry:
     @property
     def is_headline(self) -> bool:
         """Whether its number is the benchmark's, and belongs into a results table."""
-        return self.state == "scored" and self.name == self.benchmark and not self.problem
+        return self.state == "scored" and self.name == self.benchmark and not self.problem and not self.is_demo
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it ran on data that was generated for demonstration."""
+        asked = self.start.get("start")
+        return bool(self.report.get("caution") or (isinstance(asked, Mapping) and asked.get("is_demo")))
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -111,8 +118,12 @@ def read_summary(folder: Path) -> Summary:
 
 
 def find_differences(entries: Sequence[Entry]) -> list[str]:
-    """One sentence for each part that should be the same in all runs of a model and is not."""
+    """One sentence about demonstration data, and for each part that should be the same in all runs and is not."""
+    demos = [entry.name for entry in entries if entry.is_demo]
     warnings = []
+    if demos:
+        names = "all runs" if len(demos) == len(entries) else ", ".join(demos)
+        warnings.append(f"{CAUTION.capitalize()}: {names}.")
     models = _group((str(entry.settings["model"]), entry.name) for entry in entries if "model" in entry.settings)
     if len(models) > 1 and all(value.startswith("file:") for value in models):
         warnings.append("The answers come from several files; whether one model gave them all, nobody checked.")
@@ -140,6 +151,7 @@ def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]
     name = folder.name
     for ending in BASELINES:
         name = name.removesuffix(ending)
+    name = name.removesuffix(ENDING)
     start: dict[str, Any] = {}
     try:
         beginning = folder.with_name(folder.name.removesuffix("-partial")) / "run.json"

@@ -39,6 +39,7 @@ LIGHT = [
             *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
             *("questions", "submission", "human_answers", "answered_questions"),
             *("conversion", "converted", "original", "difference", "prepare_command"),
+            *("demo_command", "demo/folder", "demo/marker"),
         )
     }
     or path.as_posix()

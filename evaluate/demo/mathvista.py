@@ -46,11 +46,11 @@ _QUESTIONS: tuple[tuple[str, str, str, list[str] | None, float | None, str | Non
 )
 
 
-def list_rows(split: str = "testmini") -> list[Row]:
-    """A question of each kind; some with two skills, one in Chinese."""
+def list_rows(split: str = "testmini", times: int = 1) -> list[Row]:
+    """A question of each kind, so many times; some with two skills, the last of each round in Chinese."""
     rows = []
-    for number, (question_type, answer_type, answer, choices, precision, unit) in enumerate(_QUESTIONS, 1):
-        is_chinese = number == len(_QUESTIONS)
+    for number, (question_type, answer_type, answer, choices, precision, unit) in enumerate(_QUESTIONS * times, 1):
+        is_chinese = number % len(_QUESTIONS) == 0
         about: Row = dict.fromkeys(_ABOUT, "")
         about |= {
             "category": "general-vqa" if number % 2 else "math-targeted-vqa",
@@ -88,9 +88,9 @@ def write_table(path: Path, rows: list[Row]) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows, SCHEMA), path)
 
 
-def write_mathvista(root: Path, split: str = "testmini") -> Path:
+def write_mathvista(root: Path, split: str = "testmini", times: int = 1) -> Path:
     """A split; the test set is cut in two, and the names of its tables end as those of the hub do."""
-    rows = list_rows(split)
+    rows = list_rows(split, times)
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
     (root / FOLDER / "README.md").write_text("# MathVista\n", encoding="utf-8")
     for number, part in enumerate([rows[:2], rows[2:]] if split == "test" else [rows]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluate.demo.pictures import draw
@@ -19,7 +20,11 @@ COLUMNS = (
     *("index", "question", "hint", "A", "B", "C", "D", "answer"),
     *("category", "image", "source", "l2-category", "comment", "split"),
 )
-_OPTIONS = (("cat", "dog"), ("None", "NA", "n/a"), ("猫", "狗", "鸟", '"fish"'))
+CCBENCH_COLUMNS = ("index", "question", "A", "B", "C", "D", "answer", "category", "image")
+_OPTIONS: tuple[tuple[str, ...], ...] = (
+    *(("cat", "dog"), ("None", "NA", "n/a"), ("猫", "狗", "鸟", '"fish"')),
+    *(("null", "nan", "-", "0"), ("A", "B"), ("a\nline", "a tab?", f"very{' very' * 60} long", "…")),
+)
 _ABILITIES = (("ocr", "finegrained_perception (instance-level)"), ("image_scene", "coarse_perception"))
 Row = dict[str, str]
 
@@ -28,7 +33,7 @@ def list_rows(num_questions: int = 3, *, hidden: bool = False) -> list[Row]:
     """Every question once per option, the options moved on by one each time."""
     rows = []
     for number in range(num_questions):
-        texts = _OPTIONS[number % 3]
+        texts = _OPTIONS[number % len(_OPTIONS)]
         for turn in range(len(texts)):
             moved = [*texts[turn:], *texts[:turn]]
             row = {
@@ -56,8 +61,15 @@ def write_table(root: Path, name: str, rows: list[Row]) -> Path:
     return root
 
 
-def write_mmbench(root: Path, num_questions: int = 3) -> Path:
-    """All tables."""
-    for name in TABLES:
-        write_table(root, name, list_rows(num_questions, hidden="test" in name))
+def write_mmbench(root: Path, num_questions: int = 3, names: Sequence[str] = tuple(TABLES)) -> Path:
+    """All tables, or those that are named; in the hidden ones rotations name the row that holds their picture."""
+    for name in names:
+        rows = list_rows(num_questions, hidden="test" in name)
+        if "test" in name:
+            rows = [{**row, "image": row["image"] if len(row["index"]) < 7 else row["index"][-2:]} for row in rows]
+        if name.startswith("ccbench") or name.endswith("cn"):
+            rows = [{**row, "question": f"看图。{row['question']}"} for row in rows]
+        if name.startswith("ccbench"):
+            rows = [{key: row[key] for key in CCBENCH_COLUMNS} for row in rows]
+        write_table(root, name, rows)
     return root

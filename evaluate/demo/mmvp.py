@@ -11,15 +11,18 @@ FOLDER = Path("data/MMVP")
 QUESTIONS = FOLDER / "Questions.csv"
 HEADER = ("lndex", "Question", "Options", "Correct Answer")
 Row = tuple[object, str, str, str]
+_OPTIONS = (
+    *("(a) Open (b) Closed", "(a)One, or two(b)Three", '(a) Red "ish" (b) Grün', "(a) Yes (b) No"),
+    *("(a) 左 (b) 右", "(a) The butterfly's wings (b) Not the butterfly's wings"),
+)
 
 
 def list_rows(num_pairs: int = 3) -> list[Row]:
     """The same question about both pictures of a pair, with other answers."""
-    options = ("(a) Open (b) Closed", "(a)One, or two(b)Three", '(a) Red "ish" (b) Grün')
     return [
-        (2 * pair + place + 1, f"Is door {pair}, the\nleft one, open?", options[pair % 3], ("(a)", "(b)")[place])
+        (2 * pair + place + 1, f"Is door {pair}, the\nleft one, open?", _OPTIONS[pair % len(_OPTIONS)], answer)
         for pair in range(num_pairs)
-        for place in range(2)
+        for place, answer in enumerate(("(a)", "(b)"))
     ]
 
 

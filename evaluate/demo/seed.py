@@ -12,6 +12,7 @@ from evaluate.demo.pictures import write_picture
 
 FOLDER = Path("data/SEED")
 QUESTIONS, ANSWERS = FOLDER / "seed.jsonl", FOLDER / "SEED-Bench.json"
+_QUESTIONS = "How many towels are in picture {}?", "What does “the sign” in picture {} say?\nRead all of it."
 
 
 def list_answers(count: int = 13) -> list[dict[str, Any]]:
@@ -19,7 +20,8 @@ def list_answers(count: int = 13) -> list[dict[str, Any]]:
     return [
         {
             "question_id": str(101669 + number) if number % 2 else 101669 + number,
-            "question": f"How many towels are in picture {number}?",
+            "question": f"How many towels are in picture {number}?"
+            + (" Quote the “sign”.\nThen answer." if number % 5 == 4 else ""),
             **{f"choice_{name}": f"{place} – {number}" for place, name in enumerate("abcd")},
             "answer": "ABCD"[number % 4],
             "data_type": "image" if number % 12 < 9 else "video",

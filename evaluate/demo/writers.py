@@ -7,49 +7,53 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evaluate.demo.caption import list_coco, list_flickr, list_nocaps
+from evaluate.demo.caption import invent, list_coco, list_flickr, list_nocaps
 from evaluate.demo.cmmmu import write_cmmmu
 from evaluate.demo.mathvista import write_mathvista
-from evaluate.demo.mmbench import write_mmbench
+from evaluate.demo.mmbench import TABLES, write_mmbench
 from evaluate.demo.mme import write_tables
 from evaluate.demo.mmmu import write_mmmu
 from evaluate.demo.mmvp import write_mmvp
 from evaluate.demo.pope import write_pope
 from evaluate.demo.quickstart import write_quickstart
-from evaluate.demo.refcoco import write_refcoco
+from evaluate.demo.refcoco import invent_phrases, write_refcoco
 from evaluate.demo.scienceqa import write_scienceqa
 from evaluate.demo.seed import write_seed
 from evaluate.demo.tiny_lvlm import write_tiny_lvlm
+from evaluate.demo.vqa import MORE, TEXTS
 from evaluate.demo.vqa import WRITERS as VQA
 
+_MATHVISTA = partial(write_mathvista, times=2)
+_MMMU = partial(write_mmmu, harder=True)
+_POPE = partial(write_pope, num_pictures=6)
+_SCIENCEQA = partial(write_scienceqa, count=16)
 WRITERS: dict[str, Callable[[Path], Any]] = {
-    **VQA,
-    "quickstart": write_quickstart,
-    "cmmmu-val": write_cmmmu,
-    "cmmmu-test": partial(write_cmmmu, split="test"),
-    **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), write_mathvista),
-    "mathvista-test": partial(write_mathvista, split="test"),
-    **dict.fromkeys(
-        ("mmbench-dev-en", "mmbench-dev-cn", "mmbench-test-en", "mmbench-test-cn", "ccbench-dev"), write_mmbench
-    ),
+    **{name: partial(write, texts=TEXTS.get(name, MORE)) for name, write in VQA.items()},
+    "caption-coco": partial(list_coco, references=invent(12, 5)),
+    "caption-flickr30k": partial(list_flickr, references=invent(12, 5)),
+    "caption-nocaps": partial(list_nocaps, references=invent(12, 10)),
+    "cmmmu-val": partial(write_cmmmu, count=5),
+    "cmmmu-test": partial(write_cmmmu, split="test", count=5),
+    **{name: partial(write_mmbench, num_questions=12, names=(name,)) for name in TABLES},
+    **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), _MATHVISTA),
+    "mathvista-test": partial(_MATHVISTA, split="test"),
     **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
-    "mmmu-dev": partial(write_mmmu, split="dev"),
-    "mmmu-test": partial(write_mmmu, split="test"),
-    **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), write_mmmu),
-    "mmvp": write_mmvp,
-    **dict.fromkeys(("pope", "pope-later"), write_pope),
-    **dict.fromkeys(("scienceqa", "scienceqa-later"), write_scienceqa),
-    "seed": write_seed,
-    "caption-coco": list_coco,
-    "caption-flickr30k": list_flickr,
-    "caption-nocaps": list_nocaps,
+    "mmmu-dev": partial(_MMMU, split="dev"),
+    "mmmu-test": partial(_MMMU, split="test"),
+    **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), _MMMU),
+    "mmvp": partial(write_mmvp, num_pairs=12),
+    **dict.fromkeys(("pope", "pope-later"), _POPE),
+    "quickstart": partial(write_quickstart, num_pictures=4),
     **{
-        f"{name}-{part}": partial(write_refcoco, split=f"{name}_{part}")
+        f"{name}-{part}": partial(write_refcoco, split=f"{name}_{part}", rows=invent_phrases(16))
         for name, part in (
             *(("refcoco", part) for part in ("val", "testA", "testB")),
             *(("refcoco+", part) for part in ("val", "testA", "testB")),
             *(("refcocog", part) for part in ("val", "test")),
         )
     },
-    "tiny_lvlm": write_tiny_lvlm,
+    **dict.fromkeys(("scienceqa", "scienceqa-later"), _SCIENCEQA),
+    "seed": partial(write_seed, count=37),
+    "tiny_lvlm": partial(write_tiny_lvlm, count=20),
 }
+"""By benchmark; names that share one share their data."""

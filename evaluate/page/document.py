@@ -76,7 +76,7 @@ def render_page(summary: Summary, limits: Limits = DEFAULT_LIMITS, root: Path | 
 
 def name_entry(entry: Entry) -> str:
     """A run for people: the title of its benchmark, the split, and what kind of baseline it is."""
-    ending = entry.name.removeprefix(entry.benchmark).strip("-") if entry.name != entry.benchmark else ""
+    ending = entry.name.removeprefix(entry.benchmark).strip("-+") if entry.name != entry.benchmark else ""
     details = ", ".join(filter(None, (entry.split, ending)))
     return f"{entry.title} ({details})" if details else entry.title
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 RECORDER = '#!/bin/sh\npwd\nprintf "%s\\n" "$0" "$@"\n'
@@ -76,6 +78,11 @@ def test_fewer_than_two_arguments_print_the_usage(checkout: Checkout, arguments:
 @pytest.mark.parametrize("flag", ["--list", "--help", "-h"])
 def test_one_flag_alone_passes_through(checkout: Checkout, flag: str) -> None:
     assert checkout.arguments(flag, GPUS="8") == [flag]
+
+
+def test_commands_without_a_model_pass_through(checkout: Checkout) -> None:
+    for command in COMMANDS:
+        assert checkout.arguments(command, "my model", GPUS="8") == [command, "my model"]
 
 
 def test_checkpoint_folder_is_found_from_the_callers_folder(checkout: Checkout) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.benchmark import find
-from evaluate.demo.mmvp import write_mmvp
+from evaluate.demo.writers import WRITERS
 
 
 def test_pairs_have_other_answers_and_other_pictures(tmp_path: Path) -> None:
-    write_mmvp(tmp_path)
+    WRITERS["mmvp"](tmp_path)
     [benchmark] = find("mmvp")
     samples = replace(benchmark, size=None).load(tmp_path)
     for first, second in zip(samples[::2], samples[1::2], strict=True):

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.benchmark import find
-from evaluate.demo.scienceqa import write_scienceqa
+from evaluate.demo.writers import WRITERS
 
 
 def test_questions_have_two_to_five_choices(tmp_path: Path) -> None:
-    write_scienceqa(tmp_path)
+    WRITERS["scienceqa"](tmp_path)
     [benchmark] = find("scienceqa")
     samples = replace(benchmark, size=None).load(tmp_path)
     options = {sum(f"\n{name}. " in sample.prompt.turns[0].text for name in "ABCDE") for sample in samples}

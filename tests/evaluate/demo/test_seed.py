@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.benchmark import find
-from evaluate.demo.seed import write_seed
+from evaluate.demo.writers import WRITERS
 
 
 def test_all_types_are_asked(tmp_path: Path) -> None:
-    write_seed(tmp_path)
+    WRITERS["seed"](tmp_path)
     [benchmark] = find("seed")
     samples = replace(benchmark, size=None).load(tmp_path)
     assert {sample.target.question_type for sample in samples} == set(range(1, 13))

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.benchmark import find
-from evaluate.demo.tiny_lvlm import write_tiny_lvlm
+from evaluate.demo.writers import WRITERS
 from evaluate.scorers.word_match import ABILITIES
 
 
 def test_all_abilities_are_asked(tmp_path: Path) -> None:
-    write_tiny_lvlm(tmp_path)
+    WRITERS["tiny_lvlm"](tmp_path)
     [benchmark] = find("tiny_lvlm")
     samples = replace(benchmark, size=None).load(tmp_path)
     assert [sample.target.ability for sample in samples[:: len(samples) // 5]] == list(ABILITIES)
