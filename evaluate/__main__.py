@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check` and `report` are commands of their own and need no model.
+`python -m evaluate score`, `compare`, `check`, `fetch` and `report` are commands of their own and need no model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import check_command, compare, report_command, score_command
+from evaluate import check_command, compare, fetch_command, report_command, score_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
@@ -30,6 +30,7 @@ COMMANDS = {
     "score": score_command.main,
     "compare": compare.main,
     "check": check_command.main,
+    "fetch": fetch_command.main,
     "report": report_command.main,
 }
 
@@ -39,8 +40,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>` and "
-        "`report results/<model>` need no model; ask them for --help.",
+        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
+        "`fetch <benchmark>` and `report results/<model>` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from evaluate.answers import Answers, read_answers
+from evaluate.answers import Answers
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -83,7 +83,7 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
         benchmark = replace(benchmark, size=None)
     root = options.root or Path()
     samples = benchmark.load(root)
-    answers = read_answers(source, samples)
+    answers = benchmark.match_answers(source, samples)
     check_answers(answers, source, benchmark.name, len(samples), options.partial)
     run = Run(
         benchmark=benchmark,

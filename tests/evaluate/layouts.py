@@ -9,9 +9,12 @@ from typing import Any
 
 from tests.evaluate.layouts_caption import list_coco, list_flickr, list_nocaps
 from tests.evaluate.layouts_cmmmu import write_cmmmu
+from tests.evaluate.layouts_llava_bench import write_llava_bench
+from tests.evaluate.layouts_mia_bench import write_mia_bench
 from tests.evaluate.layouts_mmbench import write_mmbench
 from tests.evaluate.layouts_mme import write_tables
 from tests.evaluate.layouts_mmmu import write_mmmu
+from tests.evaluate.layouts_mmvet import write_mmvet
 from tests.evaluate.layouts_mmvp import write_mmvp
 from tests.evaluate.layouts_pope import write_pope
 from tests.evaluate.layouts_refcoco import write_refcoco
@@ -29,10 +32,13 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     **dict.fromkeys(
         ("mmbench-dev-en", "mmbench-dev-cn", "mmbench-test-en", "mmbench-test-cn", "ccbench-dev"), write_mmbench
     ),
+    "llava-bench": write_llava_bench,
+    "mia-bench": write_mia_bench,
     "mme": write_tables,
     "mmmu-dev": partial(write_mmmu, split="dev"),
     "mmmu-test": partial(write_mmmu, split="test"),
     **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), write_mmmu),
+    "mmvet": write_mmvet,
     "mmvp": write_mmvp,
     **dict.fromkeys(("pope", "pope-later"), write_pope),
     **dict.fromkeys(("scienceqa", "scienceqa-later"), write_scienceqa),
