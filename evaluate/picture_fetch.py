@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ _HEADERS = {"User-Agent": _AGENT, "Accept": "image/jpeg,image/png,image/*;q=0.8,
 _ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOST_BYTES = 64_000_000
+_SILENCE = 20.0
+"""Seconds without a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,18 @@ def fetch_pictures(
         tell: called with how many are done and the last of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    limits = limits or Limits()
+    limits, stop = limits or Limits(), threading.Event()
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."}
     entries: list[Entry] = []
     with ThreadPoolExecutor(limits.parallel) as pool:
         try:
-            settle = partial(_settle, folder=folder, files=files, limits=limits)
+            settle = partial(_settle, folder=folder, files=files, limits=limits, stop=stop)
             for entry in pool.map(settle, range(len(urls)), urls):
                 entries.append(entry)
                 if tell:
                     tell(len(entries), entry)
         except BaseException:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     write_manifest(folder, entries)
@@ -102,7 +106,7 @@ def complete(url: str) -> str:
     return quote(url if "://" in url else f"https://{url}", safe="%/:=&?~#+!$,;'@()*[]")
 
 
-def _settle(index: int, url: str, folder: Path, files: dict[str, Path], limits: Limits) -> Entry:
+def _settle(index: int, url: str, folder: Path, files: dict[str, Path], limits: Limits, stop: threading.Event) -> Entry:
     """The entry of one picture: what a user supplied, what was fetched before, or what is fetched now."""
     name = name_file(index, url)
     reason = ""
@@ -117,7 +121,7 @@ def _settle(index: int, url: str, folder: Path, files: dict[str, Path], limits: 
                 continue
             return _enter(index, url, status, files[stem].name, picture)
     try:
-        picture = _fetch(complete(url), limits)
+        picture = _fetch(complete(url), limits, stop)
     except _FetchError as error:
         return Entry(index, url, "missing", reason=f"{reason}{error}")
     path = folder / f"{name}.{picture.ending}"
@@ -132,32 +136,31 @@ def _enter(index: int, url: str, status: Status, file: str, picture: _Picture) -
     return Entry(index, url, status, file, digest, picture.width, picture.height)
 
 
-def _fetch(url: str, limits: Limits) -> _Picture:
+def _fetch(url: str, limits: Limits, stop: threading.Event) -> _Picture:
     for attempt in range(limits.tries):
-        if attempt:
-            time.sleep(limits.pause * 2 ** (attempt - 1))
         try:
-            return _decode(_download(url, limits.seconds))
+            return _decode(_download(url, limits.seconds, stop))
         except _FetchError as error:
-            if not error.again or attempt + 1 == limits.tries:
+            last = attempt + 1 == limits.tries
+            if not error.again or last or stop.wait(limits.pause * 2**attempt):
                 raise
     raise AssertionError("expected one try at least")
 
 
-def _download(url: str, seconds: float) -> bytes:
+def _download(url: str, seconds: float, stop: threading.Event) -> bytes:
     """The bytes behind an address; the time counts from the connection to the last byte."""
     if not url.startswith(("http://", "https://")):
         raise _FetchError(f"{url[:40]!r} is no address of the web", again=False)
     end = time.monotonic() + seconds
     try:
-        with urlopen(Request(url, headers=_HEADERS), timeout=seconds) as response:
+        with urlopen(Request(url, headers=_HEADERS), timeout=min(seconds, _SILENCE)) as response:
             parts, count = [], 0
             while part := response.read1(1 << 16):
                 parts.append(part)
                 count += len(part)
                 if count > _MOST_BYTES:
                     raise _FetchError(f"it has more than {_MOST_BYTES:,} bytes", again=False)
-                if time.monotonic() > end:
+                if time.monotonic() > end or stop.is_set():
                     raise _FetchError(f"it took more than {seconds:g} seconds", again=True)
             promised = response.headers.get("Content-Length", "")
             if promised.isdecimal() and count < int(promised):

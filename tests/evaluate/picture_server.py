@@ -64,7 +64,7 @@ class PictureServer:
             request.end_headers()
             return None
         elif what == "slow":
-            time.sleep(0.4)
+            time.sleep(1.2)
         elif what == "cut" or (what == "once" and times == 1):
             return send(request, 200, content[: len(content) // 2], kind, len(content))
         return send(request, 200, content, kind)

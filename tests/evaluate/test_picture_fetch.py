@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from evaluate.picture_fetch import Limits, fetch_pictures, name_file
 from tests.evaluate.picture_server import PAGE, serve_pictures
 from tests.evaluate.pictures import draw
 
-QUICK = Limits(seconds=0.25, pause=0.0)
+QUICK = Limits(seconds=0.8, pause=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def test_every_kind_of_host_is_told_apart(tmp_path: Path) -> None:
     reasons = {kind: by_kind[kind].reason for kind in by_kind if kind not in there}
     assert reasons["gone"] == "the server says 404 Not Found"
     assert reasons["page"] == "a web page and no picture"
-    assert "timed out" in reasons["slow"] or "more than 0.25 seconds" in reasons["slow"]
+    assert "timed out" in reasons["slow"] or "more than 0.8 seconds" in reasons["slow"]
     assert reasons["cut"].startswith("the connection ended after")
     assert reasons["file"] == "'file:///etc/passwd' is no address of the web"
     assert "refused" in reasons["nobody"]
@@ -80,6 +81,21 @@ def test_a_picture_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pyte
     with serve_pictures() as server:
         [entry] = fetch_pictures([f"{server.url}/ok/1"], tmp_path, QUICK)
         assert (entry.reason, server.asked["/ok/1"]) == ("it has more than 100 bytes", 1)
+
+
+def test_an_interruption_waits_for_no_further_try_and_keeps_what_is_there(tmp_path: Path) -> None:
+    def interrupt(done: int, entry: Entry) -> None:
+        raise KeyboardInterrupt
+
+    with serve_pictures() as server:
+        urls = [f"{server.url}/{'busy' if number else 'ok'}/{number}" for number in range(20)]
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            fetch_pictures(urls, tmp_path, Limits(pause=30), interrupt)
+        assert time.monotonic() - start < 10
+        assert set(server.asked.values()) == {1}
+        assert len(server.asked) < 20
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name_file(0, urls[0])}.jpg"]
 
 
 def test_examples() -> None:
