@@ -72,6 +72,9 @@ def fetch_pictures(
         limits: how hard to try.
         tell: called with how many are done and the last of them.
     """
+    from PIL import ImageFile
+
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # as elsewhere: whoever opens pictures says so, for all of the process
     folder.mkdir(parents=True, exist_ok=True)
     limits, stop = limits or Limits(), threading.Event()
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."}
