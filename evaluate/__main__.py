@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `demo` and `report` are commands that need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo` and `report` need no model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import check_command, compare, demo_command, prepare_command, report_command, score_command
+from evaluate import (
+    check_command,
+    compare,
+    demo_command,
+    fetch_command,
+    prepare_command,
+    report_command,
+    score_command,
+)
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
@@ -32,6 +40,7 @@ COMMANDS = {
     "compare": compare.main,
     "check": check_command.main,
     "prepare": prepare_command.main,
+    "fetch": fetch_command.main,
     "report": report_command.main,
     "demo": demo_command.main,
 }
@@ -43,7 +52,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; "
+        "ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

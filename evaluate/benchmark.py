@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluate.answers import Answers, read_answers
 from evaluate.demo.marker import find_demo
+from evaluate.judging import Rubric
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
@@ -93,8 +95,21 @@ class Benchmark(ABC):
     def scorer(self) -> Scorer | None:
         """The rule; None where only a test server can score."""
 
+    def rubric(self) -> Rubric | None:
+        """How a judge is asked about the answers; None where none is."""
+        return None
+
+    def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
+        """The answers of another tool in a file."""
+        return read_answers(path, samples)
+
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:  # noqa: B027
         """Write the file a test server or another tool takes; by default there is none."""
+
+    def review(  # noqa: B027
+        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+    ) -> None:
+        """Write the published files of judged answers; by default there are none."""
 
     def load(self, root: Path) -> list[Sample]:
         """The samples, checked: files, ids, published size, first and last picture.

@@ -1,9 +1,9 @@
-"""Reading JSON and JSONL data files, with errors that name file, line and rule."""
+"""Reading JSON and JSONL data files, with errors that name file, line and rule; and writing some."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +50,15 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected an object, got {str(content)[:80]}; {remedy}")
     return content
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """A line per row, whole or not at all."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file in UTF-8, whole or not at all; half of a character, as answers may hold, becomes a question mark."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(text.encode("utf-8", "replace"))
+    partial.replace(path)

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate.answers import Answers, read_answers
+from evaluate.answers import Answers
 from evaluate.baselines import name_baseline
 from evaluate.demo.marker import ENDING, find_demo
 from evaluate.parser import Parser
@@ -88,7 +88,7 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
     if is_demo:
         name += ENDING
     samples = benchmark.load(root)
-    answers = read_answers(source, samples)
+    answers = benchmark.match_answers(source, samples)
     check_answers(answers, source, benchmark.name, len(samples), options.partial)
     run = Run(
         benchmark=benchmark,

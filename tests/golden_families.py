@@ -22,8 +22,7 @@ NOT_FAMILIES = frozenset({"README.md", "tokenizer"})
 
 PLANNED = frozenset(
     {
-        *("llava_bench", "mmvet"),
-        *("instit_mc", "instit_oe", "instit_prompts", "mia_aggregate", "mia_judge_prompt", "mia_parse"),
+        *("instit_mc", "instit_oe", "instit_prompts"),
         *("milebench_batching", "milebench_dataset", "milebench_multichoice", "milebench_needle"),
         *("milebench_process", "milebench_prompt", "milebench_rouge", "milebench_score"),
     }

@@ -9,10 +9,13 @@ from typing import Any
 
 from evaluate.demo.caption import invent, list_coco, list_flickr, list_nocaps
 from evaluate.demo.cmmmu import write_cmmmu
+from evaluate.demo.llava_bench import write_llava_bench
 from evaluate.demo.mathvista import write_mathvista
+from evaluate.demo.mia_bench import write_mia_bench
 from evaluate.demo.mmbench import TABLES, write_mmbench
 from evaluate.demo.mme import write_tables
 from evaluate.demo.mmmu import write_mmmu
+from evaluate.demo.mmvet import write_mmvet
 from evaluate.demo.mmvp import write_mmvp
 from evaluate.demo.pope import write_pope
 from evaluate.demo.quickstart import write_quickstart
@@ -35,12 +38,15 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "cmmmu-val": partial(write_cmmmu, count=5),
     "cmmmu-test": partial(write_cmmmu, split="test", count=5),
     **{name: partial(write_mmbench, num_questions=12, names=(name,)) for name in TABLES},
+    "llava-bench": partial(write_llava_bench, count=12),
+    "mia-bench": partial(write_mia_bench, count=12),
     **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), _MATHVISTA),
     "mathvista-test": partial(_MATHVISTA, split="test"),
     **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
     "mmmu-dev": partial(_MMMU, split="dev"),
     "mmmu-test": partial(_MMMU, split="test"),
     **dict.fromkeys(("mmmu-val", "mmmu-val-later", "mmmu-val-multi-image"), _MMMU),
+    "mmvet": partial(write_mmvet, count=12),
     "mmvp": partial(write_mmvp, num_pairs=12),
     **dict.fromkeys(("pope", "pope-later"), _POPE),
     "quickstart": partial(write_quickstart, num_pictures=4),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.jsonl import read_json, read_object, read_rows
+from evaluate.jsonl import read_json, read_object, read_rows, write_rows
 from internvl.errors import InputError
 
 
@@ -64,3 +64,12 @@ def test_what_is_no_object_is_named_with_the_remedy(file: Path, content: str) ->
     file.write_text(content)
     with pytest.raises(InputError, match=r": expected (JSON|an object), got .*; wait"):
         read_object(file, "wait")
+
+
+def test_rows_are_written_whole_and_half_of_a_character_stops_nothing(file: Path) -> None:
+    write_rows(file, [{"a": "é\n"}, {"a": "\ud83d"}])
+    assert [row for _, row in read_rows(file, "a")] == [{"a": "é\n"}, {"a": "?"}]
+    with pytest.raises(TypeError):
+        write_rows(file, [{"a": object()}])
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
+    assert [*file.parent.glob(".*")] == []

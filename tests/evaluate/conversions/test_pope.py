@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evaluate.demo.files import write_rows
 from evaluate.demo.pope import CATEGORIES, PROMPT, label_file, list_labels
 from tests.evaluate.originals import load, read_lines, refuse, show, write
-from tests.evaluate.questions import write_rows
 
 
 def write_labels(root: Path) -> None:
