@@ -310,8 +310,7 @@ def run_warm(*arguments: str) -> Done:
     """Run the training command in processes of its own that have nothing to import."""
     with WarmProcess("train", *arguments) as process:
         output, errors = process.communicate(timeout=240)
-    assert process.returncode is not None
-    return Done(process.returncode, output, errors)
+    return Done(process.wait(), output, errors)
 
 
 def read_scalars(folder: Path) -> dict[str, dict[int, float]]:

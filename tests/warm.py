@@ -77,8 +77,14 @@ class WarmProcess:
             except TimeoutError:
                 os.kill(self.pid, signal.SIGKILL)
                 raise
-        self.returncode = int(self.status.readline())
+        self.wait()
         return output, errors
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = int(self.status.readline())
+        return self.returncode
 
     def __enter__(self) -> WarmProcess:
         return self

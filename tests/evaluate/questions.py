@@ -77,8 +77,7 @@ def run_warm(*arguments: object) -> subprocess.CompletedProcess[str]:
     words = [*map(str, arguments)]
     with WarmProcess("evaluate", *words, environment=list_inherited(), start_new_session=True) as process:
         output, errors = process.communicate(timeout=300)
-    assert process.returncode is not None
-    return subprocess.CompletedProcess(words, process.returncode, output, errors)
+    return subprocess.CompletedProcess(words, process.wait(), output, errors)
 
 
 def list_inherited() -> dict[str, str]:
