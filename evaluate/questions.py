@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.processes import find_place
 from evaluate.sample import Prediction, Sample
 from internvl.conversation import Conversation
@@ -71,7 +71,7 @@ def read_questions(path: Path, *, numbered: bool = False) -> Iterator[Question]:
         text, image, key = row["question"], row["image"], row["question_id"]
         if not isinstance(text, str) or not isinstance(image, str):
             raise InputError(f"{where}: expected texts as question and image, got others; get the file again")
-        if not isinstance(key, int if numbered else int | str) or isinstance(key, bool):
+        if not is_id(key) or (numbered and not isinstance(key, int)):
             kind = "a whole number" if numbered else "a whole number or a text"
             raise InputError(f"{where}: expected {kind} as question_id, got {key!r}; get the file again")
         yield Question(where, key, text, image, row.get("answer"))

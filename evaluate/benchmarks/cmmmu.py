@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import letter
+from evaluate.jsonl import is_id
 from evaluate.parquet import find_shards, read_picture, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
@@ -81,10 +82,19 @@ class Cmmmu(Benchmark):
 
     def _read_sample(self, where: str, row: dict[str, Any]) -> Sample:
         kind, answer = row["type"], str(row["answer"] or "").strip()
-        if kind not in _INSTRUCTIONS or not isinstance(row["question"], str):
+        if not isinstance(kind, str) or kind not in _INSTRUCTIONS or not isinstance(row["question"], str):
             raise InputError(
                 f"{where}: expected a question of the type {', '.join(_INSTRUCTIONS)}, got {kind!r}; get the file again"
             )
+        texts = (row["answer"], row["subcategory"], *(row[name] for name in _OPTIONS))
+        if not is_id(row["id"]) or not all(isinstance(text, str | None) for text in texts):
+            raise InputError(
+                f"{where}: expected a number or a text as id and texts as answer, subcategory and options, got "
+                f"{row['id']!r} and {str(texts)[:80]}; get the file again"
+            )
+        there = [row[name] is not None for name in _PICTURES]
+        if self.size is not None and (there != sorted(there, reverse=True) or not there[0]):
+            raise InputError(f"{where}: expected pictures from image_1 on without a gap, got another; get it again")
         options = letter(str(row[name] or "") for name in _OPTIONS) if kind == CHOICE else {}
         pictures = [read_picture(row[name], where) for name in _PICTURES if row[name] is not None]
         prompt = Conversation.ask(word_item(kind, row["question"], options), *pictures, source=where)

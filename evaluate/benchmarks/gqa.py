@@ -69,9 +69,14 @@ def read_gqa_target(row: Any, where: str) -> GQATarget:
     """
     try:
         types = row["types"]
+        texts = (row["answer"], row["question"], types["structural"], types["semantic"])
+        if not isinstance(row["isBalanced"], bool) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"another kind of value: {str(row)[:80]}")
+        if not isinstance(row["semantic"], list):
+            raise TypeError(f"no list as semantic: {str(row['semantic'])[:80]}")
         return GQATarget(
-            answer=str(row["answer"]),
-            balanced=bool(row["isBalanced"]),
+            answer=row["answer"],
+            balanced=row["isBalanced"],
             structural=types["structural"],
             semantic=types["semantic"],
             detailed=types.get("detailed") or "",

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import PROMPT, word_question
+from evaluate.data_file import read_text
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
@@ -140,29 +142,31 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, Row]]:
     csv.field_size_limit(2**31 - 1)  # pictures are longer than the cells that the module expects
     rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t")
-            names = next(reader, [])
-            missing = [name for name in columns if name not in names]
-            if missing:
-                raise InputError(
-                    f"{path}: expected the columns {', '.join(columns)}, got no {missing[0]}; get the file again"
-                )
-            for cells in reader:
-                where = f"{path}:{reader.line_num}"
-                if len(cells) != len(names):
-                    raise InputError(f"{where}: expected {len(names)} cells, got {len(cells)}; get the file again")
-                rows.append((where, dict(zip(names, cells, strict=True))))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a table of tabs in UTF-8, got {error}; get the file again") from None
+        reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t")
+        names = next(reader, [])
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(
+                f"{path}: expected the columns {', '.join(columns)}, got no {missing[0]}; get the file again"
+            )
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            if len(cells) != len(names):
+                raise InputError(f"{where}: expected {len(names)} cells, got {len(cells)}; get the file again")
+            rows.append((where, dict(zip(names, cells, strict=True))))
+    except csv.Error as error:
+        raise InputError(f"{path}: expected a table of tabs, got {error}; get the file again") from None
     return rows
 
 
 def _decode(text: str, where: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{where}: expected a picture in base64, got {error}; get the file again") from None
+    if not content:
+        raise InputError(f"{where}: expected a picture in base64, got an empty cell; get the file again")
+    return content
 
 
 _SOURCE = "https://download.openmmlab.com/mmclassification/datasets/mmbench"

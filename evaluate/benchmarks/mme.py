@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark, Parity
+from evaluate.data_file import read_text
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
@@ -45,8 +46,10 @@ class Mme(Benchmark):
         for category, file in zip(CATEGORIES, self.files, strict=True):
             pictures = _find_pictures(root / self.folder, category)
             counts: Counter[str] = Counter()
+            answers: dict[str, set[str]] = {}
             for where, name, question, answer in _read_table(root / file):
                 counts[name] += 1
+                answers.setdefault(name, set()).add(answer)
                 prompt = Conversation.ask(f"{question} {PROMPT}", pictures / name, source=where)
                 target = MmeTarget(answer == "Yes", category, name)
                 samples.append(Sample(f"{category}/{name}/{counts[name]}", prompt, target))
@@ -54,6 +57,11 @@ class Mme(Benchmark):
                 if count != 2:
                     raise InputError(
                         f"{root / file}: expected two questions about {name}, got {count}; get the data again"
+                    )
+                if self.size is not None and len(answers[name]) != 2:
+                    raise InputError(
+                        f"{root / file}: expected a Yes and a No about {name}, got {answers[name].pop()} twice; "
+                        "get the data again"
                     )
         return samples
 
@@ -120,7 +128,7 @@ def _read_table(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """`file:line`, picture, question and answer of every line."""
     for where, line in _read_lines(path):
         cells = line.split("\t")
-        if len(cells) != 3 or cells[2] not in _ANSWERS:
+        if len(cells) != 3 or cells[2] not in _ANSWERS or not cells[0].strip():
             raise InputError(
                 f"{where}: expected picture, question and Yes or No between tabs, got {line[-60:]!r}; get it again"
             )
@@ -145,11 +153,7 @@ def _read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except ValueError as error:
-        raise InputError(f"{path}: expected text in UTF-8, got {error}; get the file again") from None
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield f"{path}:{number}", line
 

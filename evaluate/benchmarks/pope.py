@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import Benchmark, Parity
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.pope import PopeScorer, PopeTarget
@@ -48,6 +48,10 @@ class Pope(Benchmark):
             category, image, text = row["category"], row["image"], row["text"]
             if not all(isinstance(value, str) for value in (category, image, text)):
                 raise InputError(f"{where}: expected texts as image, text and category, got others; get the file again")
+            if not is_id(row["question_id"]):
+                raise InputError(
+                    f"{where}: expected a number or a text as question_id, got {row['question_id']!r}; get it again"
+                )
             positive = labels.get((category, image, text.partition("\n")[0].strip()))
             if positive is None:
                 raise InputError(

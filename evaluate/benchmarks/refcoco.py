@@ -81,6 +81,12 @@ def _read_target(where: str, row: dict[str, Any]) -> BoxTarget:
         raise InputError(f"{where}: expected four numbers as bbox, got {str(box)[:80]}; get the file again")
     if not all(_is_number(side) and side > 0 for side in size):
         raise InputError(f"{where}: expected positive numbers as height and width, got {size}; get the file again")
+    # Published boxes may reach over the border by a part of a pixel.
+    if not all(-1 <= box[k] <= box[k + 2] <= 1.01 * size[1 - k] + 1 for k in (0, 1)):
+        raise InputError(
+            f"{where}: expected x1, y1, x2, y2 inside of {size[1]} x {size[0]} pixels as bbox, got {box}; "
+            "get the file again"
+        )
     return BoxTarget((box[0], box[1], box[2], box[3]), *size)
 
 

@@ -6,6 +6,7 @@ whole test set, so those that test-dev does not ask are empty, and answers are c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +77,16 @@ def read_ids(path: Path) -> tuple[int, ...]:
     """The ids of a question file in the layout of the VQA authors."""
     content = read_json(path)
     rows = content.get("questions") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not all(
-        isinstance(r, dict) and isinstance(r.get("question_id"), int) for r in rows
-    ):
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and type(r.get("question_id")) is int for r in rows):
         raise InputError(
             f"{path}: expected an object with `questions` that have whole numbers as `question_id`, got another; "
             "get the file again"
         )
-    return tuple(row["question_id"] for row in rows)
+    ids = tuple(row["question_id"] for row in rows)
+    for number, count in Counter(ids).items():
+        if count > 1:
+            raise InputError(f"{path}: expected unique questions, got {number} twice; get the file again")
+    return ids
 
 
 BENCHMARKS = [

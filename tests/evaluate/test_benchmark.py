@@ -50,7 +50,7 @@ def ask(name: str, *pictures: Path) -> Sample:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for name in ("shelf.txt", "labels.txt", "first.png", "last.png"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("x")
     return tmp_path
 
 

@@ -56,7 +56,7 @@ def test_releases_that_are_not_there_or_broken_are_named(
     with pytest.raises(InputError, match=r"count/0001\.txt:1: expected a question, a tab, and Yes or No, got 'Is it"):
         build_tables(tmp_path / FOLDER)
     text.write_bytes("是\tYes".encode("gbk"))
-    with pytest.raises(InputError, match=r"0001\.txt: expected text in UTF-8, got"):
+    with pytest.raises(InputError, match=r"0001\.txt:1: expected text in UTF-8, got"):
         build_tables(tmp_path / FOLDER)
     (flat / "0001.jpg").unlink()
     with pytest.raises(MissingError, match=r"0001\.txt: expected its picture in .*count"):

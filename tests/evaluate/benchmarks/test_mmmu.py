@@ -133,6 +133,6 @@ def test_missing_pictures_and_subjects_are_named(tmp_path: Path) -> None:
         take("mmmu-val-multi-image").samples(tmp_path)
     with pytest.raises(MissingError, match=r"Agriculture: expected validation-00000-of-.*, which does not exist"):
         take("mmmu-val").load(tmp_path)
-    (tmp_path / FOLDER / "README.md").touch()
+    (tmp_path / FOLDER / "README.md").write_text("# MMMU\n", encoding="utf-8")
     with pytest.raises(MissingError, match=r"Accounting: expected test-00000-of"):
         take("mmmu-test").load(tmp_path)
