@@ -59,8 +59,9 @@ class Caption(Benchmark):
                 f"{path}: expected captions of the listed pictures alone, got some of {min(unasked)}; get "
                 f"{' and '.join(self.files)} again"
             )
-        if len({bool(sample.target.domain) for sample in samples}) > 1:
-            raise InputError(f"{path}: expected a domain for each picture or for none, got some; get the file again")
+        without = [sample.prompt.source for sample in samples if not sample.target.domain]
+        if 0 < len(without) < len(samples):
+            raise InputError(f"{without[0]}: expected a domain, as others have, got none; get the file again")
         return samples
 
     def scorer(self) -> Scorer:

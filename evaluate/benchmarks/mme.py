@@ -47,8 +47,10 @@ class Mme(Benchmark):
             pictures = _find_pictures(root / self.folder, category)
             counts: Counter[str] = Counter()
             answers: dict[str, set[str]] = {}
+            places: dict[str, str] = {}
             for where, name, question, answer in _read_table(root / file):
                 counts[name] += 1
+                places.setdefault(name, where)
                 answers.setdefault(name, set()).add(answer)
                 prompt = Conversation.ask(f"{question} {PROMPT}", pictures / name, source=where)
                 target = MmeTarget(answer == "Yes", category, name)
@@ -56,11 +58,11 @@ class Mme(Benchmark):
             for name, count in counts.items():
                 if count != 2:
                     raise InputError(
-                        f"{root / file}: expected two questions about {name}, got {count}; get the data again"
+                        f"{places[name]}: expected two questions about {name}, got {count}; get the data again"
                     )
                 if self.size is not None and len(answers[name]) != 2:
                     raise InputError(
-                        f"{root / file}: expected a Yes and a No about {name}, got {answers[name].pop()} twice; "
+                        f"{places[name]}: expected a Yes and a No about {name}, got {answers[name].pop()} twice; "
                         "get the data again"
                     )
         return samples

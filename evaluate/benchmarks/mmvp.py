@@ -85,6 +85,9 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, str]]]:
             f"{path}: expected the columns lndex (or Index), Question, Options and Correct Answer, got "
             f"{', '.join(names) or 'none'}; get the file again"
         )
+    for where, row in rows:
+        if None in row:
+            raise InputError(f"{where}: expected {len(names)} cells, got more; get the file again")
     return [
         (where, {"number": row[key] or ""} | {name: row[name] or "" for name in names if isinstance(name, str)})
         for where, row in rows

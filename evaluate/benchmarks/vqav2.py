@@ -77,11 +77,12 @@ def read_ids(path: Path) -> tuple[int, ...]:
     """The ids of a question file in the layout of the VQA authors."""
     content = read_json(path)
     rows = content.get("questions") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(r, dict) and type(r.get("question_id")) is int for r in rows):
-        raise InputError(
-            f"{path}: expected an object with `questions` that have whole numbers as `question_id`, got another; "
-            "get the file again"
-        )
+    rule = f"{path}: expected an object with `questions` that have whole numbers as `question_id`"
+    if not isinstance(rows, list):
+        raise InputError(f"{rule}, got another; get the file again")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or type(row.get("question_id")) is not int:
+            raise InputError(f"{rule}, got {str(row)[:80]} as question {number}; get the file again")
     ids = tuple(row["question_id"] for row in rows)
     for number, count in Counter(ids).items():
         if count > 1:

@@ -231,3 +231,18 @@ def test_what_cannot_be_asked_or_stored_is_refused(root: Path, row: Any, got: st
 def test_name_that_leads_to_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected benchmarks named by letters, .*, got '\.\./mine'; rename it"):
         list_benchmarks([write_own(tmp_path / "mine.py", "../mine")])
+
+
+def test_data_that_may_not_be_read_is_told_with_its_path(root: Path) -> None:
+    class Locked(Shelf):
+        def samples(self, root: Path) -> Sequence[Sample]:
+            raise PermissionError(13, "Permission denied", str(root / "inside.parquet"))
+
+    with pytest.raises(InputError, match=r"^shelf: expected data that can be read, got Permission denied for .*inside"):
+        Locked("shelf").load(root)
+
+
+def test_samples_with_the_same_id_are_named_with_their_places(root: Path) -> None:
+    rows = [replace(ask("a"), prompt=Conversation.ask("?", source=f"labels.txt:{line}")) for line in (3, 7)]
+    with pytest.raises(InputError, match=r"ids, got 'a' twice, in labels\.txt:3 and labels\.txt:7; get the data"):
+        Shelf("shelf", rows=tuple(rows)).load(root)

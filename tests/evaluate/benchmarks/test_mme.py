@@ -72,7 +72,7 @@ def test_broken_tables_are_named(tmp_path: Path) -> None:
     for content, message in (
         ("0000.jpg\tIs it?\tYes\tyes\n", r"scene\.txt:1: expected picture, question and Yes or No between tabs"),
         ("0000.jpg\tIs it?\tyes\n", r"scene\.txt:1: expected .*, got '0000"),
-        ("0000.jpg\tIs it?\tYes\n", r"scene\.txt: expected two questions about 0000\.jpg, got 1"),
+        ("0000.jpg\tIs it?\tYes\n", r"scene\.txt:1: expected two questions about 0000\.jpg, got 1"),
     ):
         table.write_text(content)
         with pytest.raises(InputError, match=message):
