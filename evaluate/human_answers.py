@@ -12,11 +12,11 @@ from pathlib import Path
 
 from evaluate.benchmark import Benchmark
 from evaluate.jsonl import is_id, read_json
-from evaluate.questions import PROMPT, Question, pair, read_samples, show_question
+from evaluate.questions import PROMPT, Question, read_samples, show_question
 from evaluate.sample import Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 RESULT = Layout({"question": str, "question_id": object, "answer": str}, key="question_id")
@@ -73,7 +73,7 @@ class HumanAnswers(Benchmark):
             {"question": show_question(sample), "question_id": sample.info["question_id"], "answer": prediction.text}
             for prediction, sample in pair(predictions, samples)
         ]
-        write_submission(folder, rows, RESULT)
+        write_submission(folder, rows, RESULT, wanted=[sample.info["question_id"] for sample in samples])
 
 
 def read_vqa_targets(path: Path) -> dict[str, VQATarget]:

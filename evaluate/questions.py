@@ -7,14 +7,14 @@ with the prompt twice, and a note says so.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluate.jsonl import is_id, read_rows
 from evaluate.processes import find_place
-from evaluate.sample import Prediction, Sample
+from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
@@ -116,9 +116,3 @@ def read_samples(
 def show_question(sample: Sample) -> str:
     """What the model was asked, without the slot of the picture, for result files that repeat it."""
     return sample.prompt.turns[-1].text.removeprefix("<image>\n")
-
-
-def pair(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[tuple[Prediction, Sample]]:
-    """Answers with their samples, in the order of the answers."""
-    by_id = {sample.id: sample for sample in samples}
-    return [(prediction, by_id[prediction.id]) for prediction in predictions]

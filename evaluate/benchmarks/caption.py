@@ -5,7 +5,6 @@ Data: official annotations, converted for the first two. Rule: CIDEr on the toke
 
 from __future__ import annotations
 
-import json
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -18,11 +17,14 @@ from evaluate.jsonl import read_json
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.captions import CaptionScorer, CaptionTarget
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
 _RELEASE = "https://github.com/OpenGVLab/InternVL/releases/download/data"
 PROMPT = "Provide a one-sentence caption for the provided image."
+RESULT = Layout({"image_id": int, "caption": str}, key="image_id")
+"""What COCO's tools take."""
 _IMAGE_ID = re.compile(r"_(\d+)\.jpg$")
 
 
@@ -68,9 +70,8 @@ class Caption(Benchmark):
         return CaptionScorer()
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
-        ids = {sample.id: sample.info["image_id"] for sample in samples}
-        rows = [{"image_id": ids[prediction.id], "caption": prediction.text} for prediction in predictions]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        rows = [{"image_id": s.info["image_id"], "caption": p.text} for p, s in pair(predictions, samples)]
+        write_submission(folder, rows, RESULT, wanted=[sample.info["image_id"] for sample in samples])
 
 
 @dataclass(frozen=True)

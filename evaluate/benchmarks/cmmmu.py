@@ -6,7 +6,6 @@ a question stand before it, and `<图片 1>` in the text names the first of them
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,12 @@ from evaluate.parquet import find_shards, read_picture, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.cmmmu import BLANK, CHOICE, TRUE_OR_FALSE, CmmmuScorer, CmmmuTarget
+from evaluate.submission import Layout, read_texts, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+UPLOAD = Layout({"id": object, "type": str, "response": str}, key="id")
+"""What the server takes, a row per line."""
 PARTS = (
     *("art_and_design", "business", "health_and_medicine", "humanities_and_social_sciences", "science"),
     "technology_and_engineering",
@@ -112,18 +114,11 @@ class Cmmmu(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The file that the server takes: a line per question."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every id, got none to {missing[0]}; run it again")
-        lines = [
-            json.dumps(
-                {"id": sample.info["item"], "type": sample.info["type"], "response": texts[sample.id]},
-                ensure_ascii=False,
-            )
-            for sample in samples
+        texts = read_texts(predictions, samples)
+        rows = [
+            {"id": sample.info["item"], "type": sample.info["type"], "response": texts[sample.id]} for sample in samples
         ]
-        (folder / "submission.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_submission(folder, rows, UPLOAD, [sample.info["item"] for sample in samples], "submission.jsonl")
 
 
 def word_item(kind: str, question: str, options: dict[str, str]) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.jsonl import is_id, read_json
-from evaluate.questions import CONVERTED, Question, pair, read_samples, show_question
+from evaluate.questions import CONVERTED, Question, read_samples, show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.anls import ANLSTarget, anls
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 RESULT = Layout({"question": str, "questionId": int, "answer": str, "annotation": object}, key="questionId")
@@ -90,7 +90,7 @@ class DocVQA(Benchmark):
             }
             for prediction, sample in pair(predictions, samples)
         ]
-        write_submission(folder, rows, RESULT)
+        write_submission(folder, rows, RESULT, wanted=[sample.info["question_id"] for sample in samples])
 
 
 @dataclass(frozen=True)

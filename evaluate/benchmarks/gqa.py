@@ -12,11 +12,11 @@ from typing import Any
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.jsonl import read_json
-from evaluate.questions import RELEASES, Question, pair, read_samples
+from evaluate.questions import RELEASES, Question, read_samples
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.gqa import GQATarget, convert, count_steps, gqa
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 SCRIPT = Layout({"questionId": str, "prediction": str}, key="questionId")

@@ -21,9 +21,12 @@ from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
 from evaluate.scorers.circular import ROTATION, CircularScorer, MMBenchTarget
 from evaluate.sheet import Cell, write_sheet
+from evaluate.submission import Layout, check_rows, place, read_texts
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+UPLOAD = Layout({"index": int, "prediction": str}, key="index")
+"""What the server reads of the sheet, beside columns of the table as they are."""
 CHINESE_PROMPT = "请直接回答选项字母。"
 _LONGEST_INDEX = 64
 Row = dict[str, str]
@@ -102,17 +105,16 @@ class MMBench(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The sheet that the server takes."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every row, got none to {missing[0]}; run it again")
-        rows = [sample.info["row"] for sample in samples]
-        letters = {}
-        for row, sample in zip(rows, samples, strict=True):
+        texts, letters, uploaded = read_texts(predictions, samples), {}, []
+        for sample in samples:
+            row = sample.info["row"]
             options = {name: row[name] for name in "ABCDE" if row.get(name)}
             letters[row["index"]] = read_letter(texts[sample.id], options)
-        header, cells = self.build_sheet(rows, letters)
-        write_sheet(folder / "submission.xlsx", header, cells)
+            uploaded.append({"index": int(row["index"]), "prediction": letters[row["index"]]})
+        path = folder / "submission.xlsx"
+        check_rows(uploaded, UPLOAD, [int(sample.id) for sample in samples], str(path))
+        header, cells = self.build_sheet([sample.info["row"] for sample in samples], letters)
+        place(path, lambda partial: write_sheet(partial, header, cells))
 
     def build_sheet(
         self, rows: Sequence[Mapping[str, object]], letters: Mapping[str, str]

@@ -15,13 +15,17 @@ from pathlib import Path
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.data_file import read_text
+from evaluate.questions import show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
+from evaluate.submission import Layout, check_rows, read_texts, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 
 PROMPT = "Answer the question using a single word or phrase."
+TABLE = Layout({"picture": str, "question": str, "right": str, "answer": str})
+"""What the authors' script reads, between tabs."""
 _RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
 _SUFFIXES = (".jpg", ".png", ".jpeg")
 _ANSWERS = ("Yes", "No")
@@ -72,23 +76,23 @@ class Mme(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """A table per category, which the authors' script reads."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
+        tables: dict[str, list[dict[str, str]]] = {category: [] for category in CATEGORIES}
+        texts = read_texts(predictions, samples)
+        for sample in samples:
+            row = {
+                "picture": sample.target.picture,
+                "question": show_question(sample),
+                "right": "Yes" if sample.target.positive else "No",
+                # A carriage return ends a line for the script, too; the published code takes line feeds alone out.
+                "answer": clean_answer(texts[sample.id]).replace("\r", " "),
+            }
+            tables[sample.target.category].append(row)
+        for category, rows in tables.items():
+            check_rows(rows, TABLE, name=f"submission/{category}.txt")
         (folder / "submission").mkdir(exist_ok=True)
-        for category in CATEGORIES:
-            lines = [
-                "\t".join(
-                    (
-                        sample.target.picture,
-                        sample.prompt.turns[-1].text.removeprefix("<image>\n"),
-                        "Yes" if sample.target.positive else "No",
-                        clean_answer(texts[sample.id]),
-                    )
-                )
-                for sample in samples
-                if sample.target.category == category
-            ]
-            text = "".join(f"{line}\n" for line in lines)
-            (folder / "submission" / f"{category}.txt").write_text(text, encoding="utf-8")
+        for category, rows in tables.items():
+            text = "".join("\t".join(row.values()) + "\n" for row in rows)
+            write_text(folder / "submission" / f"{category}.txt", text)
 
 
 def write_tables(folder: Path) -> list[Path]:

@@ -5,21 +5,22 @@ Data: docs/data/pope.md. Rule: F1 of `yes`, mean of the three categories.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.jsonl import is_id, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.pope import PopeScorer, PopeTarget
+from evaluate.submission import Layout, read_texts, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+RESULT = Layout({"question_id": object, "text": str, "model_id": str, "metadata": dict})
+"""What the published script takes; every category counts its questions from one."""
 CATEGORIES = ("adversarial", "popular", "random")
 _COMMIT = "e3e39262c85a6a83f26cf5094022a782cb0df58d"
 _LABELS = f"https://github.com/AoiDragon/POPE/raw/{_COMMIT}/output/coco"
@@ -96,12 +97,12 @@ class Pope(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The answers in the layout that the published script reads, in the order that it joins by."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        rows: list[dict[str, Any]] = [
+        texts = read_texts(predictions, samples)
+        rows = [
             {"question_id": sample.info["question_id"], "text": texts[sample.id], "model_id": "", "metadata": {}}
             for sample in samples
         ]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        write_submission(folder, rows, RESULT)
 
 
 _POPE = Pope(

@@ -5,7 +5,6 @@ Data: docs/data/seed.md. Rule: accuracy of the first character, over pictures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,12 @@ from evaluate.jsonl import is_id, read_json, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.seed import TYPES, SeedScorer, SeedTarget
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+
+UPLOAD = Layout({"question_id": str, "prediction": str}, key="question_id")
+"""What the leaderboard takes."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Seed(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """What the authors' leaderboard takes: a letter per line."""
-        rows = [{"question_id": p.id, "prediction": p.text[:1]} for p in predictions]
-        (folder / "submission.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        rows = [{"question_id": p.id, "prediction": p.text[:1]} for p, _ in pair(predictions, samples)]
+        write_submission(folder, rows, UPLOAD, wanted=[sample.id for sample in samples], name="submission.jsonl")
 
 
 def _read_targets(path: Path) -> dict[str, SeedTarget]:

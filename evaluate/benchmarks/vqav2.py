@@ -17,7 +17,7 @@ from evaluate.jsonl import read_json
 from evaluate.questions import CONVERTED, PROMPT, Question, read_samples
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorers.vqa_accuracy import normalize_m4c
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 _SOURCE = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
@@ -68,8 +68,8 @@ class VQAv2Test(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         ids: tuple[int, ...] = samples[0].info["whole_set"] if samples else ()
-        answers = {p.id: normalize_m4c(p.text) for p in predictions}
-        rows = [{"question_id": key, "answer": answers.get(str(key), "")} for key in ids]
+        answers = {s.info["question_id"]: normalize_m4c(p.text) for p, s in pair(predictions, samples)}
+        rows = [{"question_id": key, "answer": answers.get(key, "")} for key in ids]
         write_submission(folder, rows, UPLOAD, wanted=ids)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
-from evaluate.questions import PROMPT, Question, pair, read_questions, read_samples, show_question
+from evaluate.questions import PROMPT, Question, read_questions, read_samples, show_question
 from evaluate.sample import Prediction
+from evaluate.submission import pair
 from internvl.errors import InputError
 from tests.evaluate.layouts_vqa import WRITERS
 from tests.evaluate.questions import write_rows

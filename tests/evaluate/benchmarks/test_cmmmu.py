@@ -65,7 +65,7 @@ def test_test_set_becomes_a_file_for_the_server(tmp_path: Path) -> None:
     lines = (tmp_path / "submission.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[1]) == {"id": "2", "type": "判断", "response": "答案：\n(B)"}
     assert len(lines) == 18
-    with pytest.raises(InputError, match="cmmmu-test: expected an answer to every id, got none to 1; run it again"):
+    with pytest.raises(InputError, match="submission: expected an answer to every sample, got none to 1; run it again"):
         TEST.submission(answers[1:], samples, tmp_path)
 
 

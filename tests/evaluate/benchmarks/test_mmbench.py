@@ -93,7 +93,9 @@ def test_test_set_only_becomes_a_sheet_and_a_missing_answer_is_named(tmp_path: P
     benchmark.submission(answers, samples, tmp_path)
     [sheet] = load_workbook(tmp_path / "submission.xlsx")
     assert next(sheet.values) == ("index", "question", "A", "B", "C", "D", "prediction", "split")
-    with pytest.raises(InputError, match="mmbench-test-cn: expected an answer to every row, got none to 10;"):
+    with pytest.raises(
+        InputError, match="submission: expected an answer to every sample, got none to 10; run it again"
+    ):
         benchmark.submission(answers[1:], samples, tmp_path)
 
 

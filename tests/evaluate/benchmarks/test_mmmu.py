@@ -105,7 +105,9 @@ def test_test_set_becomes_a_file_for_the_server(root: Path, tmp_path: Path) -> N
     benchmark.submission(answers[::-1], samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
     assert list(rows.items())[:2] == [("test_Accounting_1", "B"), ("test_Accounting_2", "π ≈ 3")]
-    with pytest.raises(InputError, match="mmmu-test: expected an answer to every id, got none to test_Accounting_1"):
+    with pytest.raises(
+        InputError, match="submission: expected an answer to every sample, got none to test_Accounting_1;"
+    ):
         benchmark.submission(answers[1:], samples, tmp_path)
 
 
