@@ -9,6 +9,8 @@ import base64
 import binascii
 import csv
 import io
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import PROMPT, word_question
 from evaluate.data_file import read_text
+from evaluate.processes import find_place
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
@@ -98,6 +101,8 @@ class MMBench(Benchmark):
                     f"{path}: expected the question {index % ROTATION} of which {index} is a rotation, got none; "
                     "get the file again"
                 )
+        if self.size is None:  # the published number of rows cannot tell that some are missing
+            _note_cut_questions(path, samples)
         return samples
 
     def scorer(self) -> Scorer | None:
@@ -159,6 +164,17 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, Row]]:
     except csv.Error as error:
         raise InputError(f"{path}: expected a table of tabs, got {error}; get the file again") from None
     return rows
+
+
+def _note_cut_questions(path: Path, samples: Sequence[Sample]) -> None:
+    targets = [sample.target for sample in samples if sample.target is not None]
+    asked = Counter(target.question for target in targets)
+    cut = {target.question for target in targets if asked[target.question] < len(target.options)}
+    if cut and find_place().is_first:
+        print(
+            f"note: {path}: {len(cut)} of {len(asked)} questions lack rotations; the others decide about them",
+            file=sys.stderr,
+        )
 
 
 def _decode(text: str, where: str) -> bytes:

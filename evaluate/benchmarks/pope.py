@@ -22,6 +22,8 @@ from internvl.errors import InputError
 RESULT = Layout({"question_id": object, "text": str, "model_id": str, "metadata": dict})
 """What the published script takes; every category counts its questions from one."""
 CATEGORIES = ("adversarial", "popular", "random")
+_COUNTS = dict(zip(CATEGORIES, (3000, 3000, 2910), strict=True))
+"""Labels of the named commit; there are others with 3000 of each."""
 _COMMIT = "e3e39262c85a6a83f26cf5094022a782cb0df58d"
 _LABELS = f"https://github.com/AoiDragon/POPE/raw/{_COMMIT}/output/coco"
 
@@ -76,6 +78,12 @@ class Pope(Benchmark):
                     f"{root / self.questions}: expected {count} {category} questions, one per label, got "
                     f"{asked[category]}; get both files of the named commit"
                 )
+        if len(samples) == sum(_COUNTS.values()) and counts != _COUNTS:
+            told = ", ".join(f"{count} {category}" for category, count in counts.items())
+            raise InputError(
+                f"{root / self.labels}: expected 3000 adversarial, 3000 popular, 2910 random labels, got {told}; "
+                "get all files of the named commit"
+            )
         return samples
 
     def _read_labels(self, root: Path) -> tuple[dict[tuple[str, str, str], bool], dict[str, int]]:

@@ -127,3 +127,15 @@ def test_tables_of_another_kind_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:2]) + b"\n10\tWhat?\n")
     with pytest.raises(InputError, match=r"tsv:3: expected 14 cells, got 2"):
         MMBench(NAME).load(tmp_path)
+
+
+def test_questions_without_all_rotations_are_told_where_their_number_is_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = list_rows()
+    write_table(tmp_path, NAME, rows)
+    MMBench(NAME, table=str(TABLES[NAME])).load(tmp_path)
+    assert capsys.readouterr().err == ""
+    write_table(tmp_path, NAME, rows[:-1])
+    MMBench(NAME, table=str(TABLES[NAME])).load(tmp_path)
+    assert "tsv: 1 of 3 questions lack rotations; the others decide" in capsys.readouterr().err
