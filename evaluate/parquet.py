@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluate.data_file import find_problem
 from internvl.errors import InputError, MissingError
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
@@ -39,6 +40,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
     import pyarrow  # type: ignore[import-untyped]
     from pyarrow import parquet
 
+    if problem := find_problem(path, "from where it was published"):
+        raise type(problem)(f"{path}: {problem}")
     try:
         with parquet.ParquetFile(path) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
