@@ -32,9 +32,14 @@ def read_rows(path: Path, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def read_json(path: Path) -> Any:
     """A whole JSON file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{path}: expected JSON, got {error}; get the file again") from None
+
+
+def is_id(value: object) -> bool:
+    """Whether a value can name a question: a whole number, or a text that is not empty."""
+    return isinstance(value, int | str) and not isinstance(value, bool) and value != ""
 
 
 def read_object(path: Path, remedy: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ with the prompt twice, and a note says so.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.processes import find_place
-from evaluate.sample import Prediction, Sample
+from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
@@ -71,7 +71,7 @@ def read_questions(path: Path, *, numbered: bool = False) -> Iterator[Question]:
         text, image, key = row["question"], row["image"], row["question_id"]
         if not isinstance(text, str) or not isinstance(image, str):
             raise InputError(f"{where}: expected texts as question and image, got others; get the file again")
-        if not isinstance(key, int if numbered else int | str) or isinstance(key, bool):
+        if not is_id(key) or (numbered and not isinstance(key, int)):
             kind = "a whole number" if numbered else "a whole number or a text"
             raise InputError(f"{where}: expected {kind} as question_id, got {key!r}; get the file again")
         yield Question(where, key, text, image, row.get("answer"))
@@ -116,9 +116,3 @@ def read_samples(
 def show_question(sample: Sample) -> str:
     """What the model was asked, without the slot of the picture, for result files that repeat it."""
     return sample.prompt.turns[-1].text.removeprefix("<image>\n")
-
-
-def pair(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[tuple[Prediction, Sample]]:
-    """Answers with their samples, in the order of the answers."""
-    by_id = {sample.id: sample for sample in samples}
-    return [(prediction, by_id[prediction.id]) for prediction in predictions]

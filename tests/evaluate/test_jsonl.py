@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate.jsonl import read_json, read_object, read_rows
+from evaluate.jsonl import is_id, read_json, read_object, read_rows
 from internvl.errors import InputError
 
 
@@ -64,3 +64,14 @@ def test_what_is_no_object_is_named_with_the_remedy(file: Path, content: str) ->
     file.write_text(content)
     with pytest.raises(InputError, match=r": expected (JSON|an object), got .*; wait"):
         read_object(file, "wait")
+
+
+def test_byte_order_marks_are_no_content(file: Path) -> None:
+    file.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n')
+    assert read_json(file) == {"id": 1}
+    assert [row for _, row in read_rows(file, "id")] == [{"id": 1}]
+
+
+def test_ids_are_whole_numbers_or_texts() -> None:
+    assert all(map(is_id, (0, 7, "a", "0", " ")))
+    assert not any(map(is_id, ("", None, True, 1.0, [1], {})))
