@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluate.jsonl import keep_all
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
@@ -110,6 +111,7 @@ class Benchmark(ABC):
         ]
         return samples, errors
 
+    @keep_all()
     def read(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """As many samples as can be read, and all that is wrong with them or with the files they are in."""
         errors: list[InputError] = [
@@ -142,11 +144,10 @@ class Benchmark(ABC):
             errors.append(
                 InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
             )
-        counts = Counter(sample.id for sample in samples)
-        errors += [
-            InputError(f"{self.name}: expected unique ids, got {name!r} twice; get the data again")
-            for name in [name for name, count in counts.items() if count > 1][:1]
-        ]
+        if len({sample.id for sample in samples}) != len(samples):
+            counts = Counter(sample.id for sample in samples)
+            name = next(name for name, count in counts.items() if count > 1)
+            errors.append(InputError(f"{self.name}: expected unique ids, got {name!r} twice; get the data again"))
         if samples and self.size not in (None, len(samples)):
             errors.append(
                 InputError(
@@ -165,7 +166,9 @@ def _find_problem(sample: Any) -> str:
     if not isinstance(name, str):
         return f"the id {name!r}"
     try:
-        "".join([name, *(turn.text for turn in sample.prompt.turns)]).encode()
+        for text in [name, *[turn.text for turn in sample.prompt.turns]]:
+            if not text.isascii():
+                text.encode()
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!a}, which is half of a character,"
     return ""

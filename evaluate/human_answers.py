@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
@@ -22,6 +23,7 @@ from internvl.errors import InputError
 RESULT = Layout({"question": str, "question_id": object, "answer": str}, key="question_id")
 """The published result file, which the evaluation script of the VQA authors reads."""
 _NUM_ANSWERS = 10
+_find_text = itemgetter("answer")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
     same: dict[str, str] = {}  # two million answers are fifty thousand texts
     for number, row in enumerate(rows, 1):
         try:
-            key, said = str(row["question_id"]), [str(answer["answer"]) for answer in row["answers"]]
+            key, said = str(row["question_id"]), [*map(str, map(_find_text, row["answers"]))]
         except (KeyError, TypeError):
             raise InputError(
                 f"{path}: expected `question_id` and `answers` in annotation {number}, got {str(row)[:80]}; "
@@ -94,6 +96,6 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
             raise InputError(f"{path}: expected ten answers for question {key}, got {len(said)}; get the file again")
         if key in targets:
             raise InputError(f"{path}: expected unique questions, got {key} twice; get the file again")
-        answers = tuple(same.setdefault(text, text) for text in said)
+        answers = tuple(map(same.setdefault, said, said))
         targets[key] = VQATarget(answers, row.get("question_type", ""), row.get("answer_type", ""))
     return targets

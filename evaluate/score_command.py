@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from evaluate.answers import Answers, read_answers
+from evaluate.jsonl import keep_all
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -42,6 +43,7 @@ def build_parser() -> Parser:
     return parser
 
 
+@keep_all()
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
     options = build_parser().parse_args(arguments)
