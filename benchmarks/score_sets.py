@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import base64
 import csv
-import io
-import json
-import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from random import Random
 from typing import Any
 
+from benchmarks.set_maker import NUM_PICTURES, Maker, draw_picture
+from evaluate.benchmarks.refcoco import SIZES
 from evaluate.choices import PROMPT as LETTER_PROMPT
 from evaluate.choices import letter, word_question
 from evaluate.scorers.mme import CATEGORIES
@@ -24,95 +20,6 @@ from evaluate.scorers.pope import PopeTarget
 
 Answers = dict[str, list[str]]
 """By benchmark, in the order of its samples."""
-_ONSETS = "b br c ch d dr f fl g gr h j k l m n p pl r s st t tr v".split()
-_VOWELS = "a e i o u ai ee ou".split()
-_SUFFIXES = "ing ed s er ly".split()
-_NUM_WORDS, _NUM_PICTURES = 20_000, 8
-
-
-class Words:
-    """Pseudo-words of one to four syllables, the frequent ones first; drawn with weight rank^-1.05."""
-
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        found: dict[str, None] = {}
-        while len(found) < _NUM_WORDS:
-            syllables = random.randint(1, 4)
-            word = "".join(random.choice(_ONSETS) + random.choice(_VOWELS) for _ in range(syllables))
-            found[word + (random.choice(_SUFFIXES) if random.random() < 0.3 else "")] = None
-        self.words = list(found)
-        self._weights = [rank**-1.05 for rank in range(1, _NUM_WORDS + 1)]
-        self._drawn: list[str] = []
-
-    def draw(self, count: int = 1) -> str:
-        """So many words."""
-        if len(self._drawn) < count:
-            self._drawn = self.random.choices(self.words, self._weights, k=200_000)
-        chosen = [self._drawn.pop() for _ in range(count)]
-        return " ".join(chosen)
-
-    def ask(self) -> str:
-        """A question."""
-        return self.draw(self.random.randint(5, 9)).capitalize() + "?"
-
-
-class Maker:
-    """What all sets are made with: a folder, words, pictures, and how large a set is.
-
-    Attributes:
-        root: folder that `data/` lies in.
-        share: 1 for the published sizes.
-        random: of all that is drawn.
-    """
-
-    def __init__(self, root: Path, share: float = 1.0) -> None:
-        self.root, self.share, self.random = root, share, Random(0)
-        self.words = Words(self.random)
-        self.pictures = [draw_picture(number) for number in range(_NUM_PICTURES)]
-        self._linked: set[str] = set()
-
-    def size(self, published: int) -> int:
-        """How many samples there are; an even number."""
-        return max(4, int(published * self.share) // 2 * 2)
-
-    def link(self, name: str) -> str:
-        """A picture of this name."""
-        if name not in self._linked:
-            self._linked.add(name)
-            number = len(self._linked)
-            source = self.root / "pictures" / f"{number % _NUM_PICTURES}-{number // 60_000}.jpg"
-            if not source.is_file():
-                source.parent.mkdir(parents=True, exist_ok=True)
-                source.write_bytes(self.pictures[number % _NUM_PICTURES])
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, path)
-        return name
-
-    def write_lines(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """JSONL."""
-        self._write(name, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-
-    def write_json(self, name: str, value: Any) -> None:
-        """One JSON value."""
-        self._write(name, json.dumps(value, ensure_ascii=False))
-
-    def _write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
-def draw_picture(number: int) -> bytes:
-    """A JPEG of 640 x 480 pixels and about 100 kB: large fields of colour, and noise."""
-    from PIL import Image
-
-    random = Random(number)
-    noise = Image.effect_noise((640, 480), 24)
-    fields = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3)).resize((640, 480), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    Image.blend(fields, Image.merge("RGB", (noise,) * 3), 0.3).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 def write_human_answers(
@@ -208,10 +115,10 @@ def write_captions(make: Maker) -> Answers:
     return {"caption-coco": said}
 
 
-def write_refcoco(make: Maker, splits: Mapping[str, int]) -> Answers:
-    """Boxes: most answers are near the right one, some are elsewhere, and a few are no box."""
+def write_refcoco(make: Maker) -> Answers:
+    """All splits: most answers are near the right one, some are elsewhere, and a few are no box."""
     random, found = make.random, {}
-    for split, size in splits.items():
+    for split, size in SIZES.items():
         rows, said = [], []
         for number in range(make.size(size)):
             left, top = random.uniform(0, 400), random.uniform(0, 300)
@@ -301,7 +208,7 @@ def write_mmmu(make: Maker) -> Answers:
             kind = "multiple-choice" if options else "open"
             row = {"id": f"validation_{subject}_{number}", "question": f"<image 1> {make.words.ask()}", "answer": right}
             row |= {"options": str([*options.values()]), "question_type": kind, "explanation": "", "subfield": ""}
-            shown = make.pictures[number % _NUM_PICTURES] + f"{subject}{number}".encode()
+            shown = make.pictures[number % NUM_PICTURES] + f"{subject}{number}".encode()
             rows.append(row | {"image_1": {"bytes": shown, "path": "1.jpg"}})
             said.append(text)
         kinds = [(name, picture if name == "image_1" else pyarrow.string()) for name in rows[0]]
@@ -342,17 +249,17 @@ def write_mme(make: Maker) -> Answers:
             for right in ("Yes", "No"):
                 lines.append(f"{number:04}.jpg\t{make.words.ask()} Please answer yes or no.\t{right}\n")
                 said.append(right if make.random.random() < 0.85 else "Not sure")
-        make._write(f"data/mme/Your_Results/{category}.txt", "".join(lines))
+        make.write(f"data/mme/Your_Results/{category}.txt", "".join(lines))
     return {"mme": said}
 
 
 def write_mmbench(make: Maker) -> Answers:
     """MMBench dev: four rotations of each question, a picture in each row."""
-    rows, said = [], []
+    rows, said, pictures = [], [], [draw_picture(number, (240, 180)) for number in range(NUM_PICTURES)]
     for number in range(make.size(4_376) // 4):
         texts = [make.words.draw(2) for _ in range(4)]
         question = make.words.ask()
-        picture = base64.b64encode(make.pictures[number % _NUM_PICTURES] + str(number).encode()).decode()
+        picture = base64.b64encode(pictures[number % NUM_PICTURES] + str(number).encode()).decode()
         for turn in range(4):
             options = letter([*texts[turn:], *texts[:turn]])
             right = "ABCD"[-turn % 4]

@@ -264,14 +264,23 @@ def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[An
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from internvl import __version__
 
-    found = {"internvl-lightning": __version__}
-    for package in ("torch", "transformers", "lightning"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = ("torch", "transformers", "lightning")
+    return {"internvl-lightning": __version__} | {package: find_version(package) for package in packages}
+
+
+def find_version(package: str) -> str:
+    """The version of an installed package; its file is read here because what `importlib.metadata` imports is slow."""
+    for folder in sys.path:
+        for file in Path(folder).glob(f"{package}-*.dist-info/METADATA"):
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    if line.startswith("Version: "):
+                        return line.removeprefix("Version: ").strip()
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,4 +1,4 @@
-"""Samples as lines of JSON: prompts and targets for the fingerprint of a run, and `samples.jsonl` for people and the page.
+"""Samples as lines of JSON: prompts and targets for the fingerprint of a run, and `samples.jsonl` for people.
 
 Hundreds of thousands are written at a time, so encoders are made once, and texts are quoted without one.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,7 @@ def write_target(sample: Sample) -> str:
     return _sorted.encode([sample.id, sample.target])
 
 
-def write_samples(
-    folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]
-) -> None:
+def write_samples(folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]) -> None:
     """Write `samples.jsonl`, whole or not at all.
 
     Args:
@@ -83,16 +80,15 @@ def _describe(picture: Picture) -> str:
 
 def _plain(value: Any) -> Any:
     """Targets are small dataclasses, and plain things."""
-    names = _list_fields(type(value))
+    kind = type(value)
+    if kind not in _fields:
+        _fields[kind] = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+    names = _fields[kind]
     if names is not None:
         return {name: getattr(value, name) for name in names}
     return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
-@lru_cache(maxsize=256)
-def _list_fields(kind: type) -> tuple[str, ...] | None:
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
-
-
+_fields: dict[type, tuple[str, ...] | None] = {}
 _encoder = json.JSONEncoder(ensure_ascii=False, default=_plain)
 _sorted = json.JSONEncoder(default=_plain, sort_keys=True)
