@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("rule", "command", "plain")
 ROOT = Path(__file__).resolve().parents[1]
+# Compiled files are kept, as they are for whoever runs a command twice.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 _SMALL = 0.01
 _DIGITS = 9
 """Decimals of a sample's value that must be the same: those of sums in another order differ in the sixteenth."""
@@ -159,7 +161,9 @@ def run_apart(program: str, folder: Path, root: Path) -> Spent:
     command = ["benchmarks.scoring", "--program", program, str(folder), str(root)]
     if program == "command":
         command = ["evaluate", "score", str(folder)]
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=-3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=ROOT, env=_ENVIRONMENT, stdout=subprocess.PIPE, stderr=-3
+    )
     assert process.stdout is not None
     said = process.stdout.read().decode().splitlines()
     _, status, usage = os.wait4(process.pid, 0)
@@ -224,7 +228,7 @@ def make(name: str, root: Path, share: float) -> None:
 def make_apart(name: str, root: Path, share: float) -> None:
     """The same in a process that ends: what a process starts is said to have taken at least its own memory."""
     command = [sys.executable, "-m", "benchmarks.scoring", "--make", name, str(root), str(share)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run(command, cwd=ROOT, env=_ENVIRONMENT, check=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
