@@ -18,6 +18,7 @@ from typing import Any
 
 from evaluate.data_file import find_problem, name_stand_in
 from evaluate.demo.marker import find_demo
+from evaluate.jsonl import keep_all
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
@@ -129,6 +130,7 @@ class Benchmark(ABC):
             found.append(find_problem(chat.video.path, remedy, "video", owner))
         return [error for error in found if error is not None]
 
+    @keep_all()
     def read(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """As many samples as can be read, and all that is wrong with them or with the files they are in."""
         errors: list[InputError] = [
@@ -159,8 +161,9 @@ class Benchmark(ABC):
             errors.append(
                 InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
             )
-        counts = Counter(sample.id for sample in samples)
-        for name in [name for name, count in counts.items() if count > 1][:1]:
+        if len({sample.id for sample in samples}) != len(samples):
+            counts = Counter(sample.id for sample in samples)
+            name = next(name for name, count in counts.items() if count > 1)
             places = [s.prompt.source for s in samples if s.id == name and ":" in s.prompt.source]
             told = f"{name!r} twice" + (f", in {' and '.join(places[:2])}" if places else "")
             errors.append(InputError(f"{self.name}: expected unique ids, got {told}; get the data again"))
@@ -191,7 +194,9 @@ def _find_problem(sample: Any) -> str:
     if not isinstance(name, str):
         return f"the id {name!r}"
     try:
-        "".join([name, *(turn.text for turn in sample.prompt.turns)]).encode()
+        for text in [name, *[turn.text for turn in sample.prompt.turns]]:
+            if not text.isascii():
+                text.encode()
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!a}, which is half of a character,"
     return ""

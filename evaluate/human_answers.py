@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
@@ -22,6 +23,7 @@ from internvl.errors import InputError
 RESULT = Layout({"question": str, "question_id": object, "answer": str}, key="question_id")
 """The published result file, which the evaluation script of the VQA authors reads."""
 _NUM_ANSWERS = 10
+_find_text = itemgetter("answer")
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,16 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
     same: dict[str, str] = {}  # two million answers are fifty thousand texts
     for number, row in enumerate(rows, 1):
         try:
-            name, said = row["question_id"], [answer["answer"] for answer in row["answers"]]
+            name, said = row["question_id"], [*map(_find_text, row["answers"])]
             kinds = ["" if row.get(kind) is None else row[kind] for kind in ("question_type", "answer_type")]
         except (AttributeError, KeyError, TypeError):
             raise InputError(
                 f"{path}: expected `question_id` and `answers` in annotation {number}, got {str(row)[:80]}; "
                 "get the file again"
             ) from None
-        said = [str(text) if isinstance(text, int | float) else text for text in said]
-        if not is_id(name) or not all(isinstance(text, str) for text in (*said, *kinds)):
+        if {*map(type, said)} != {str}:
+            said = [str(text) if isinstance(text, int | float) else text for text in said]
+        if not is_id(name) or {*map(type, said), *map(type, kinds)} - {str}:
             raise InputError(
                 f"{path}: expected a number or a text as `question_id` and texts as answers, question_type and "
                 f"answer_type in annotation {number}, got {str(row)[:80]}; get the file again"
@@ -108,6 +111,6 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
             raise InputError(f"{path}: expected ten answers for question {key}, got {len(said)}; get the file again")
         if key in targets:
             raise InputError(f"{path}: expected unique questions, got {key} twice; get the file again")
-        answers = tuple(same.setdefault(text, text) for text in said)
+        answers = tuple(map(same.setdefault, said, said))
         targets[key] = VQATarget(answers, kinds[0], kinds[1])
     return targets

@@ -97,12 +97,14 @@ def read_samples(
         annotated: keep the answer of the line as `annotation`, for result files that repeat it.
     """
     samples, doubled = [], []
+    pictures: dict[str, Path] = {}  # many questions are about the same one
     for question in read_questions(path, numbered=numbered):
         if prompt and question.text.rstrip().endswith(prompt):
             doubled.append(question)
         text = f"{question.text} {prompt}" if prompt else question.text
         info = {"question_id": question.id} | ({"annotation": question.answer} if annotated else {})
-        chat = Conversation.ask(text, root / question.image, source=question.where)
+        picture = pictures.get(question.image) or pictures.setdefault(question.image, root / question.image)
+        chat = Conversation.ask(text, picture, source=question.where)
         samples.append(Sample(str(question.id), chat, find_target(question), info))
     if doubled and find_place().is_first:
         print(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import json
 from pathlib import Path
 
 import pytest
 
-from evaluate.jsonl import is_id, read_json, read_object, read_rows
+from evaluate.jsonl import is_id, keep_all, parse, quote, read_json, read_object, read_rows, read_some
 from internvl.errors import InputError
 
 
@@ -75,3 +77,47 @@ def test_byte_order_marks_are_no_content(file: Path) -> None:
 def test_ids_are_whole_numbers_or_texts() -> None:
     assert all(map(is_id, (0, 7, "a", "0", " ")))
     assert not any(map(is_id, ("", None, True, 1.0, [1], {})))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a": [1, 2.5, null]}\n',
+        b' {"a": 1}',
+        b'\xef\xbb\xbf{"a": 1}\r\n',
+        b"NaN",
+        '{"é": "図"}'.encode("utf-16-le"),
+        b"1 \n",
+    ],
+    ids=["plain", "indented", "mark", "no number", "other encoding", "space"],
+)
+def test_a_line_is_read_as_by_json(line: bytes) -> None:
+    assert repr(parse(line)) == repr(json.loads(line))
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1} {"b": 2}\n', b"", b'"\xff"'])
+def test_what_json_refuses_is_refused(line: bytes) -> None:
+    told = []
+    for read in (json.loads, parse):
+        with pytest.raises(ValueError, match=r"char|decode") as error:
+            read(line)
+        told.append(repr(error.value))
+    assert told[0] == told[1]
+
+
+def test_a_text_is_quoted_as_by_json() -> None:
+    text = "".join(map(chr, [*range(0x250), 0x2028, 0xD83D, 0x1F642]))
+    assert quote(text) == json.dumps(text, ensure_ascii=False)
+
+
+def test_some_rows_are_found_by_their_places(file: Path) -> None:
+    file.write_bytes(b'{"a": 0}\n\nbroken\n{"a": 2}\n')
+    assert read_some(file, {0, 2}) == {0: {"a": 0}, 2: {"a": 2}}
+
+
+def test_garbage_is_looked_for_again_afterwards() -> None:
+    with keep_all():
+        with keep_all():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
