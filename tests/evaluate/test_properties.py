@@ -21,6 +21,7 @@ from evaluate.scorer import NoAnswer, Scorer
 from evaluate.scorers.box_iou import BoxTarget
 from evaluate.scorers.captions import CaptionTarget
 from evaluate.scorers.cmmmu import TRUE_OR_FALSE
+from evaluate.scorers.word_match import AbilityTarget
 
 SHIPPED = list_benchmarks()
 MAXIMUM = {"mme": 2000.0, "mme-v1.2-sampling": 2000.0, "tiny_lvlm": 500.0}
@@ -147,7 +148,9 @@ def answer_rightly(target: Any) -> str:
     if isinstance(target, str):
         return target
     answers = target if isinstance(target, tuple | list) else getattr(target, "answers", None) or (target.answer,)
-    return Counter(answers).most_common(1)[0][0]
+    best: str = Counter(answers).most_common(1)[0][0]
+    # The rule of Tiny LVLM looks for whole words, and before a sign of money a word has to end.
+    return f"US{best}" if isinstance(target, AbilityTarget) and best.startswith("$") else best
 
 
 def answer_absurdly(target: Any) -> str:
