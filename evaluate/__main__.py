@@ -6,20 +6,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from evaluate import (
-    check_command,
-    compare,
-    demo_command,
-    fetch_command,
-    prepare_command,
-    report_command,
-    score_command,
-)
+from evaluate import report_command
 from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
@@ -35,15 +28,9 @@ from evaluate.stop import Stop
 from evaluate.work import predict
 from internvl.errors import InputError
 
-COMMANDS = {
-    "score": score_command.main,
-    "compare": compare.main,
-    "check": check_command.main,
-    "prepare": prepare_command.main,
-    "fetch": fetch_command.main,
-    "report": report_command.main,
-    "demo": demo_command.main,
-}
+COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
+COMMANDS["compare"] = "evaluate.compare"
+"""Files that are imported when they are asked for; what they have is `main`."""
 
 
 def build_parser() -> Parser:
@@ -109,7 +96,7 @@ def build_parser() -> Parser:
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
     if arguments[:1] and arguments[0] in COMMANDS:
-        return COMMANDS[arguments[0]](arguments[1:])
+        return int(importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:]))
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
-from evaluate.questions import PROMPT, pair, read_samples, show_question
+from evaluate.questions import PROMPT, read_samples, show_question
 from evaluate.sample import Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.exact_match import exact_match
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 
 RESULT = Layout({"question": str, "answer": str, "annotation": object})
 """The published result file."""

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.answers import Answers, read_answers
+from evaluate.data_file import find_problem, name_stand_in
 from evaluate.demo.marker import find_demo
+from evaluate.jsonl import keep_all
 from evaluate.judging import Rubric
-from evaluate.sample import Generation, Prediction, Sample, list_missing
+from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
 from internvl.errors import InputError, MissingError
@@ -126,16 +128,24 @@ class Benchmark(ABC):
     def examine(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """As many samples as can be read, and all that `load` would complain about."""
         samples, errors = self.read(root)
-        errors += [
-            MissingError(
-                f"{self.name}: expected the picture {picture} of sample {sample.id}, which does not exist; "
-                f"{self._tell_source(root)}"
-            )
-            for sample in samples[:: max(1, len(samples) - 1)]
-            for picture in list_missing(sample)
-        ]
+        for sample in samples[:: max(1, len(samples) - 1)]:
+            errors += [type(error)(f"{self.name}: {error}") for error in self.find_picture_problems(sample, root)]
         return samples, errors
 
+    def find_picture_problems(self, sample: Sample, root: Path) -> list[InputError]:
+        """Pictures and videos that are not there, or are something else; whether they can be decoded is seen later."""
+        remedy, owner, chat = self._tell_source(root), f"sample {sample.id}", sample.prompt
+        found = []
+        for number, picture in enumerate(chat.images, 1):
+            if isinstance(picture, Path):
+                found.append(find_problem(picture, remedy, "picture", owner))
+            elif isinstance(picture, bytes) and (kind := name_stand_in(picture)):
+                found.append(InputError(f"{chat.source}: expected data in picture {number}, got {kind}; {remedy}"))
+        if chat.video is not None and not chat.video.path.is_dir():  # it may be a folder of frames
+            found.append(find_problem(chat.video.path, remedy, "video", owner))
+        return [error for error in found if error is not None]
+
+    @keep_all()
     def read(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """As many samples as can be read, and all that is wrong with them or with the files they are in."""
         errors: list[InputError] = [
@@ -143,19 +153,18 @@ class Benchmark(ABC):
             for name in self.packages
             if importlib.util.find_spec(name) is None
         ]
-        errors += [
-            MissingError(
-                f"{self.name}: expected the file {root / name}, which does not exist; {self._tell_source(root)}"
-            )
-            for name in self.files
-            if not (root / name).is_file()
-        ]
+        remedy = self._tell_source(root)
+        found = [find_problem(root / name, remedy) for name in self.files]
+        errors += [type(error)(f"{self.name}: {error}") for error in found if error is not None]
         if errors:
             return [], errors
         try:
             samples = list(self.samples(root))
         except InputError as error:
             return [], [error]
+        except OSError as error:
+            told = f"{self.name}: expected data that can be read, got {error.strerror} for {error.filename}"
+            return [], [InputError(f"{told}; give yourself the rights, or get it again")]
         except Exception as error:  # a benchmark of the user's, or a value of another kind in the data
             told = f"{self.name}: expected samples that can be read, got {tell_error(error)}"
             return [], [InputError(f"{told}; correct the data, or the file of the benchmark")]
@@ -167,17 +176,19 @@ class Benchmark(ABC):
             errors.append(
                 InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
             )
-        counts = Counter(sample.id for sample in samples)
-        errors += [
-            InputError(f"{self.name}: expected unique ids, got {name!r} twice; get the data again")
-            for name in [name for name, count in counts.items() if count > 1][:1]
-        ]
+        if len({sample.id for sample in samples}) != len(samples):
+            counts = Counter(sample.id for sample in samples)
+            name = next(name for name, count in counts.items() if count > 1)
+            places = [s.prompt.source for s in samples if s.id == name and ":" in s.prompt.source]
+            told = f"{name!r} twice" + (f", in {' and '.join(places[:2])}" if places else "")
+            errors.append(InputError(f"{self.name}: expected unique ids, got {told}; get the data again"))
         demo = find_demo(root, self.files)
         size = demo.sizes.get(self.name, self.size) if demo and self.size is not None else self.size
         if samples and size not in (None, len(samples)):
             errors.append(
                 InputError(
-                    f"{self.name}: expected {size} samples, got {len(samples)}; get the data again, or name the "
+                    f"{self.name}: expected {size} samples, got {len(samples)}; get "
+                    f"{', '.join(self.files[:3])}{', ...' if len(self.files) > 3 else ''} again, or name the "
                     "difference with --allow-size"
                 )
             )
@@ -198,7 +209,9 @@ def _find_problem(sample: Any) -> str:
     if not isinstance(name, str):
         return f"the id {name!r}"
     try:
-        "".join([name, *(turn.text for turn in sample.prompt.turns)]).encode()
+        for text in [name, *[turn.text for turn in sample.prompt.turns]]:
+            if not text.isascii():
+                text.encode()
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!a}, which is half of a character,"
     return ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.conversion import Conversion, Row
-from evaluate.inventory import name_fake
+from evaluate.data_file import find_problem
 from internvl.errors import InputError
 from internvl.progress import Progress
 
@@ -47,8 +47,8 @@ def convert(conversion: Conversion, originals: tuple[Path, ...]) -> Converted:
         InputError: an original is of another layout, or gives no rows.
     """
     for path in originals:
-        if path.is_file() and (fake := name_fake(path)):
-            raise InputError(f"{conversion.output}: {fake}")
+        if path.is_file() and (error := find_problem(path, "from where it was published")):
+            raise type(error)(f"{conversion.output}: {error}")
     # Annotations are millions of small objects: looking for cycles among them takes longer than reading them.
     was_enabled = gc.isenabled()
     gc.disable()

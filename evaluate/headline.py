@@ -1,7 +1,9 @@
 """The interval of a scorer's headline number, and of the difference between two systems, whatever kind it is.
 
-A mean is drawn from the scores themselves. A scorer with `statistics` and `combine` (see `SumScorer`) is drawn from its
-sums. Any other is asked to score the drawn samples again, which is right for every metric and slow for a slow rule.
+A mean is drawn from the scores themselves; a scorer that is no `MeanScorer` says so by `scale_of_mean`, the factor on
+the mean of what it gives to the samples, and need not judge them again. A scorer with `statistics` and `combine` (see
+`SumScorer`) is drawn from its sums. Any other is asked to score the drawn samples again, which is right for every
+metric and slow for a slow rule.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ def bound_headline(
         values: the scores of the samples, as the scorer gave them.
         clusters: what each sample shares with others.
     """
-    if isinstance(scorer, MeanScorer):
-        return bound_mean(values, clusters, scale=scorer.scale)
+    scale = scorer.scale if isinstance(scorer, MeanScorer) else getattr(scorer, "scale_of_mean", None)
+    if scale is not None:
+        return bound_mean(values, clusters, scale=scale)
     if has_sums(scorer):
         return bound_sums(scorer.statistics(predictions, targets), clusters, scorer.combine)
     return bound_score(lambda chosen: _score(scorer, predictions, targets, chosen), clusters)

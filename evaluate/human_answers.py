@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from evaluate.benchmark import Benchmark
-from evaluate.jsonl import read_json
-from evaluate.questions import PROMPT, Question, pair, read_samples, show_question
+from evaluate.jsonl import is_id, read_json
+from evaluate.questions import PROMPT, Question, read_samples, show_question
 from evaluate.sample import Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 RESULT = Layout({"question": str, "question_id": object, "answer": str}, key="question_id")
 """The published result file, which the evaluation script of the VQA authors reads."""
 _NUM_ANSWERS = 10
+_find_text = itemgetter("answer")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,13 @@ class HumanAnswers(Benchmark):
                 )
             return target
 
-        return read_samples(root / self.questions, root, find_target, prompt=self.prompt)
+        samples = read_samples(root / self.questions, root, find_target, prompt=self.prompt)
+        if len(samples) == self.size and len(targets) != self.size:
+            raise InputError(
+                f"{root / self.annotations}: expected annotations of {self.size} questions, got {len(targets)}; get "
+                f"it and {root / self.questions} again, or name the difference with --allow-size"
+            )
+        return samples
 
     def scorer(self) -> Scorer:
         return vqa_accuracy(self.protocol)
@@ -67,7 +75,7 @@ class HumanAnswers(Benchmark):
             {"question": show_question(sample), "question_id": sample.info["question_id"], "answer": prediction.text}
             for prediction, sample in pair(predictions, samples)
         ]
-        write_submission(folder, rows, RESULT)
+        write_submission(folder, rows, RESULT, wanted=[sample.info["question_id"] for sample in samples])
 
 
 def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
@@ -84,16 +92,25 @@ def read_vqa_targets(path: Path) -> dict[str, VQATarget]:
     same: dict[str, str] = {}  # two million answers are fifty thousand texts
     for number, row in enumerate(rows, 1):
         try:
-            key, said = str(row["question_id"]), [str(answer["answer"]) for answer in row["answers"]]
-        except (KeyError, TypeError):
+            name, said = row["question_id"], [*map(_find_text, row["answers"])]
+            kinds = ["" if row.get(kind) is None else row[kind] for kind in ("question_type", "answer_type")]
+        except (AttributeError, KeyError, TypeError):
             raise InputError(
                 f"{path}: expected `question_id` and `answers` in annotation {number}, got {str(row)[:80]}; "
                 "get the file again"
             ) from None
+        if {*map(type, said)} != {str}:
+            said = [str(text) if isinstance(text, int | float) else text for text in said]
+        if not is_id(name) or {*map(type, said), *map(type, kinds)} - {str}:
+            raise InputError(
+                f"{path}: expected a number or a text as `question_id` and texts as answers, question_type and "
+                f"answer_type in annotation {number}, got {str(row)[:80]}; get the file again"
+            )
+        key = str(name)
         if len(said) != _NUM_ANSWERS:
             raise InputError(f"{path}: expected ten answers for question {key}, got {len(said)}; get the file again")
         if key in targets:
             raise InputError(f"{path}: expected unique questions, got {key} twice; get the file again")
-        answers = tuple(same.setdefault(text, text) for text in said)
-        targets[key] = VQATarget(answers, row.get("question_type", ""), row.get("answer_type", ""))
+        answers = tuple(map(same.setdefault, said, said))
+        targets[key] = VQATarget(answers, kinds[0], kinds[1])
     return targets

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -181,6 +180,8 @@ def _find_acceleration(without: Floats, counts: NDArray[np.int64]) -> float:
 
 def _find_bounds(estimate: float, drawn: Floats, acceleration: float, clusters: int) -> Bounds | None:
     """The widened BCa percentiles; None where the metric is not defined for most of the draws."""
+    from statistics import NormalDist
+
     import numpy as np
 
     defined = drawn[np.isfinite(drawn)]
@@ -200,6 +201,8 @@ def _find_bounds(estimate: float, drawn: Floats, acceleration: float, clusters: 
 
 def _find_t(freedom: int) -> float:
     """The 97.5 % point of Student's t, from the normal one (Abramowitz and Stegun 26.7.5); 1 % off at 3 degrees."""
+    from statistics import NormalDist
+
     z = NormalDist().inv_cdf(0.975)
     terms = (
         (z**3 + z) / 4,

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from evaluate.benchmark import Benchmark
 from evaluate.conversion import find_conversions
+from evaluate.data_file import find_problem
 from evaluate.demo.marker import find_demo
 from evaluate.sample import Sample, list_missing
+from internvl.errors import MissingError
 
 JUDGE_KEY = "OPENAI_API_KEY"
 _SECONDS = 5.0
@@ -121,7 +123,8 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
     files = [root / name for name in needs.files]
     there = tuple(DataFile(str(file), file.stat().st_size if file.is_file() else None) for file in files)
     packages = tuple(name for name in needs.packages if importlib.util.find_spec(name) is None)
-    problems = [f"{needs.name}: {fake}" for file in files if file.is_file() and (fake := name_fake(file))]
+    remedy = "the commands below get it"
+    problems = [f"{needs.name}: {error}" for file in files if file.exists() and (error := find_problem(file, remedy))]
     samples: list[Sample] = []
     if not problems and not packages and all(file.num_bytes is not None for file in there):
         try:
@@ -132,6 +135,9 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
             problems.append(f"{needs.name}: expected samples that can be read, got {told}; get the data again")
     looked = samples if all_pictures else samples[:: max(1, len(samples) - 1)]
     num_pictures, missing = _look_for_pictures(needs.name, looked)
+    for sample in samples[:: max(1, len(samples) - 1)]:
+        errors = benchmark.find_picture_problems(sample, root)
+        problems += [f"{needs.name}: {error}" for error in errors if not isinstance(error, MissingError)]
     return Inventory(
         needs,
         there,
@@ -169,13 +175,3 @@ def _select_new(samples: Sequence[Sample], seen: set[Path]) -> Iterator[tuple[Sa
         if new := paths - seen:
             seen |= new
             yield sample, new
-
-
-def name_fake(file: Path) -> str:
-    """What lies where data should; empty for data."""
-    with file.open("rb") as stream:
-        start = stream.read(64).lstrip().lower()
-    for mark, kind in ((b"version https://git-lfs", "a pointer of git-lfs"), (b"<!doctype html", "a web page")):
-        if start.startswith(mark):
-            return f"expected data in {file}, got {kind}; get the file again"
-    return f"expected data in {file}, got an empty file; get it again" if not start else ""

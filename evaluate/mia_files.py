@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluate.jsonl import write_rows, write_text
 from evaluate.rubrics.mia_components import word_components
 from evaluate.sample import Prediction, Sample
 from evaluate.scorers.mia_bench import KINDS, average_official, mia_bench, read_verdict, recompute
 from evaluate.scorers.mia_reply import read_patiently
+from evaluate.submission import write_rows, write_text
 
 TOTAL = "total_score"
 

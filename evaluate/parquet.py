@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from evaluate.data_file import find_problem
 from internvl.conversation import StoredPicture
 from internvl.errors import InputError, MissingError
 
@@ -72,7 +73,7 @@ class TablePicture(StoredPicture):
 
 
 def read_table(
-    path: Path, columns: Sequence[str], pictures: Sequence[str] = ()
+    path: Path, columns: Sequence[str], pictures: Sequence[str] = (), optional: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """`file:row` and the values of every row, from row 1.
 
@@ -80,6 +81,7 @@ def read_table(
         path: the table.
         columns: that are wanted as they are.
         pictures: columns of pictures, which stay in the table.
+        optional: columns that are wanted where there are such.
 
     Raises:
         InputError: it is no such table.
@@ -87,6 +89,8 @@ def read_table(
     import pyarrow
     from pyarrow import parquet
 
+    if problem := find_problem(path, "from where it was published"):
+        raise type(problem)(f"{path}: {problem}")
     try:
         with parquet.ParquetFile(path) as file:
             wanted = [*columns, *pictures]
@@ -95,6 +99,7 @@ def read_table(
                 raise InputError(
                     f"{path}: expected the columns {', '.join(wanted)}, got no {missing[0]}; get the file again"
                 )
+            wanted += [name for name in optional if name in file.schema_arrow.names]
             number = 0
             for group in range(file.num_row_groups):
                 batches = file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=wanted)

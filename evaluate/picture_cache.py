@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from evaluate.jsonl import read_object, write_text
+from evaluate.jsonl import read_object
+from evaluate.submission import write_text
 from internvl.errors import InputError
 
 MANIFEST = "manifest.json"

@@ -7,14 +7,14 @@ with the prompt twice, and a note says so.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.processes import find_place
-from evaluate.sample import Prediction, Sample
+from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
@@ -71,7 +71,7 @@ def read_questions(path: Path, *, numbered: bool = False) -> Iterator[Question]:
         text, image, key = row["question"], row["image"], row["question_id"]
         if not isinstance(text, str) or not isinstance(image, str):
             raise InputError(f"{where}: expected texts as question and image, got others; get the file again")
-        if not isinstance(key, int if numbered else int | str) or isinstance(key, bool):
+        if not is_id(key) or (numbered and not isinstance(key, int)):
             kind = "a whole number" if numbered else "a whole number or a text"
             raise InputError(f"{where}: expected {kind} as question_id, got {key!r}; get the file again")
         yield Question(where, key, text, image, row.get("answer"))
@@ -97,12 +97,14 @@ def read_samples(
         annotated: keep the answer of the line as `annotation`, for result files that repeat it.
     """
     samples, doubled = [], []
+    pictures: dict[str, Path] = {}  # many questions are about the same one
     for question in read_questions(path, numbered=numbered):
         if prompt and question.text.rstrip().endswith(prompt):
             doubled.append(question)
         text = f"{question.text} {prompt}" if prompt else question.text
         info = {"question_id": question.id} | ({"annotation": question.answer} if annotated else {})
-        chat = Conversation.ask(text, root / question.image, source=question.where)
+        picture = pictures.get(question.image) or pictures.setdefault(question.image, root / question.image)
+        chat = Conversation.ask(text, picture, source=question.where)
         samples.append(Sample(str(question.id), chat, find_target(question), info))
     if doubled and find_place().is_first:
         print(
@@ -116,9 +118,3 @@ def read_samples(
 def show_question(sample: Sample) -> str:
     """What the model was asked, without the slot of the picture, for result files that repeat it."""
     return sample.prompt.turns[-1].text.removeprefix("<image>\n")
-
-
-def pair(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[tuple[Prediction, Sample]]:
-    """Answers with their samples, in the order of the answers."""
-    by_id = {sample.id: sample for sample in samples}
-    return [(prediction, by_id[prediction.id]) for prediction in predictions]

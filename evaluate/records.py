@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
+from evaluate.jsonl import parse, quote
 from evaluate.sample import Prediction
 from internvl.errors import InputError
 
@@ -109,7 +108,9 @@ def write_predictions(folder: Path, predictions: Iterable[Prediction]) -> None:
 
 def _write_line(prediction: Prediction) -> bytes:
     # An answer may hold half of a pair of code units, which no file can.
-    return (json.dumps(asdict(prediction), ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    error = "null" if prediction.error is None else quote(prediction.error)
+    line = f'{{"id": {quote(prediction.id)}, "text": {quote(prediction.text)}, "error": {error}}}\n'
+    return line.encode("utf-8", "replace")
 
 
 def read_parts(folder: Path) -> dict[str, Prediction]:
@@ -120,23 +121,23 @@ def read_parts(folder: Path) -> dict[str, Prediction]:
     """
     found: dict[str, Prediction] = {}
     for path in sorted(folder.glob("part-*.jsonl")):
-        for where, prediction in _read_part(path):
+        for number, prediction in _read_part(path):
             known = found.setdefault(prediction.id, prediction)
-            if known != prediction:
+            if known is not prediction and known != prediction:
                 raise InputError(
-                    f"{where}: expected one answer for sample {prediction.id}, got another one; "
+                    f"{path}:{number}: expected one answer for sample {prediction.id}, got another one; "
                     "two runs wrote to this folder, start anew with --fresh"
                 )
     return found
 
 
-def _read_part(path: Path) -> Iterator[tuple[str, Prediction]]:
+def _read_part(path: Path) -> Iterator[tuple[int, Prediction]]:
     text = path.read_bytes()
     *lines, torn = text.split(b"\n")
     del torn  # empty in a whole file
     for number, line in enumerate(lines, 1):
         try:
-            prediction = Prediction(**json.loads(line))
+            prediction = Prediction(**parse(line))
             if not isinstance(prediction.id, str) or not isinstance(prediction.text, str):
                 raise TypeError("an id or a text that is no string")
         except (ValueError, TypeError) as error:
@@ -144,7 +145,7 @@ def _read_part(path: Path) -> Iterator[tuple[str, Prediction]]:
                 f"{path}:{number}: expected a prediction, got {error}; delete this line, and the same command answers "
                 "its sample again"
             ) from None
-        yield f"{path}:{number}", prediction
+        yield number, prediction
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
-from evaluate.sample import Generation, Prediction, Sample, identify, identify_video
+from evaluate.sample import Generation, Sample
+from evaluate.sample_lines import write_prompt, write_samples, write_target
 from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
-from internvl.conversation import Picture, StoredPicture
 from internvl.errors import InputError
 
 _SETTLED = ("precision",)
@@ -60,6 +60,7 @@ class Run:
     files: tuple[Path, ...] = ()
     recorded: Mapping[str, str] = field(default_factory=dict)
     is_demo: bool = False
+    _hashes: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -73,17 +74,14 @@ class Run:
 
     def fingerprint(self) -> dict[str, str]:
         """What must not change between two starts of the same run, each part by name."""
-        prompts, targets = hashlib.sha256(), hashlib.sha256()
-        for sample in self.samples:
-            turns = [(turn.role, turn.text) for turn in sample.prompt.turns]
-            pictures = [identify(picture) for picture in sample.prompt.images]
-            if sample.prompt.video is not None:
-                pictures.append(identify_video(sample.prompt.video))
-            prompts.update(json.dumps([sample.id, turns, pictures], ensure_ascii=False).encode())
-            targets.update(json.dumps([sample.id, sample.target], default=_plain, sort_keys=True).encode())
+        if not self._hashes:
+            prompts, targets = hashlib.sha256(), hashlib.sha256()
+            for sample in self.samples:
+                prompts.update(write_prompt(sample).encode())
+                targets.update(write_target(sample).encode())
+            self._hashes.update(prompts=prompts.hexdigest()[:16], targets=targets.hexdigest()[:16])
         known = {
-            "prompts": prompts.hexdigest()[:16],
-            "targets": targets.hexdigest()[:16],
+            **self._hashes,
             "model": self.info.fingerprint,
             "generation": json.dumps(self.generation.describe(), sort_keys=True),
             "protocol": self.benchmark.protocol,
@@ -253,7 +251,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     )
     folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
     folder.mkdir(exist_ok=True)
-    _write_samples(folder, rows, scores.samples)
+    write_samples(folder, rows, scores.samples)
     report.write(folder)
     return report
 
@@ -279,55 +277,24 @@ def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[An
     return scores
 
 
-def _write_samples(
-    folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]
-) -> None:
-    lines = []
-    numbers: dict[str, int] = {}
-    for (sample, prediction, cluster), value in zip(rows, values, strict=True):
-        record = {
-            "id": sample.id,
-            "prompt": sample.prompt.turns[-1].text,
-            "images": [_describe(picture) for picture in sample.prompt.images],
-            "prediction": prediction.text,
-            "error": prediction.error,
-            "target": sample.target,
-            "score": value,
-            "cluster": numbers.setdefault(cluster, len(numbers)),
-            **sample.info,
-        }
-        lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
-    # An answer may hold half of a pair of code units, which no file can.
-    partial = folder / ".samples.jsonl.partial"
-    partial.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "replace"))
-    partial.replace(folder / "samples.jsonl")
-
-
-def _describe(picture: Picture) -> str:
-    """A picture for people."""
-    if isinstance(picture, Path):
-        return str(picture)
-    if isinstance(picture, StoredPicture):
-        return f"<{picture.num_bytes} bytes>"
-    return f"<{len(picture)} bytes>" if isinstance(picture, bytes) else f"<{picture.width} x {picture.height} pixels>"
-
-
-def _plain(value: Any) -> Any:
-    """Targets are small dataclasses, and plain things."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name.name: getattr(value, name.name) for name in fields(value)}
-    return sorted(value) if isinstance(value, set | frozenset) else str(value)
-
-
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from internvl import __version__
 
-    found = {"internvl-lightning": __version__}
-    for package in ("torch", "transformers", "lightning"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = ("torch", "transformers", "lightning")
+    return {"internvl-lightning": __version__} | {package: find_version(package) for package in packages}
+
+
+def find_version(package: str) -> str:
+    """The version of an installed package; its file is read here because what `importlib.metadata` imports is slow."""
+    for folder in sys.path:
+        for file in Path(folder).glob(f"{package}-*.dist-info/METADATA"):
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    if line.startswith("Version: "):
+                        return line.removeprefix("Version: ").strip()
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -12,6 +12,7 @@ from pathlib import Path
 from evaluate.answers import Answers
 from evaluate.baselines import name_baseline
 from evaluate.demo.marker import ENDING, find_demo
+from evaluate.jsonl import keep_all
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -44,6 +45,7 @@ def build_parser() -> Parser:
     return parser
 
 
+@keep_all()
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains."""
     options = build_parser().parse_args(arguments)

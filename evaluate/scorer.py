@@ -121,8 +121,11 @@ class MeanScorer:
     def _judge(
         rule: Callable[[str, Any], float | None], predictions: Sequence[str], targets: Sequence[Any]
     ) -> tuple[float | None, ...]:
-        values = zip(map(rule, predictions, targets), predictions, strict=True)
-        return tuple(0.0 if value is not None and isinstance(said, NoAnswer) else value for value, said in values)
+        values = tuple(map(rule, predictions, targets))
+        if not any(issubclass(kind, NoAnswer) for kind in set(map(type, predictions))):
+            return values
+        judged = zip(values, predictions, strict=True)
+        return tuple(0.0 if value is not None and isinstance(said, NoAnswer) else value for value, said in judged)
 
     def _mean(self, samples: Iterable[float | None]) -> float:
         scored = [sample for sample in samples if sample is not None]

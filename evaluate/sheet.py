@@ -9,7 +9,7 @@ Cell = str | int | None
 
 
 def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """One sheet; control characters, which the format cannot hold, are left out."""
+    """One sheet; control characters, which the format cannot hold, are left out, and halves of characters are `?`."""
     from openpyxl import Workbook  # type: ignore[import-untyped]
     from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # type: ignore[import-untyped]
@@ -20,7 +20,9 @@ def write_sheet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]
     for row in rows:
         cells = []
         for value in row:
-            cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", value) if isinstance(value, str) else value)
+            if isinstance(value, str):
+                value = ILLEGAL_CHARACTERS_RE.sub("", value).encode("utf-8", "replace").decode()
+            cell = WriteOnlyCell(sheet, value)
             if isinstance(value, str):
                 cell.data_type = "s"  # otherwise an answer that begins with = is a formula
             cells.append(cell)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluate.sample import Prediction, Sample
 from internvl.errors import InputError
 
 NAME = "submission.json"
@@ -26,24 +28,74 @@ class Layout:
     key: str = ""
 
 
+def read_texts(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> dict[str, str]:
+    """What was said to each sample, by id.
+
+    Raises:
+        InputError: a sample has no answer or two, or an answer is to none of them.
+    """
+    counts = Counter(prediction.id for prediction in predictions)
+    asked = {sample.id for sample in samples}
+    wrong = [f"none to {name}" for name in asked - counts.keys()]
+    wrong += [f"one to {name}, which was not asked" for name in counts.keys() - asked]
+    wrong += [f"{count} to {name}" for name, count in counts.items() if count > 1]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise InputError(f"submission: expected an answer to every sample, got {min(wrong)}{more}; run it again")
+    return {prediction.id: prediction.text for prediction in predictions}
+
+
+def pair(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[tuple[Prediction, Sample]]:
+    """Answers with their samples, in the order of the answers.
+
+    Raises:
+        InputError: as `read_texts` does.
+    """
+    read_texts(predictions, samples)
+    by_id = {sample.id: sample for sample in samples}
+    return [(prediction, by_id[prediction.id]) for prediction in predictions]
+
+
 def write_submission(
-    folder: Path, rows: Sequence[Mapping[str, Any]], layout: Layout, wanted: Iterable[Hashable] | None = None
+    folder: Path,
+    rows: Sequence[Mapping[str, Any]],
+    layout: Layout,
+    wanted: Iterable[Hashable] | None = None,
+    name: str = NAME,
 ) -> None:
-    """Check rows and write `submission.json`, whole or not at all.
+    """Check rows and write them, whole or not at all.
 
     Args:
         folder: where it goes.
         rows: the content.
         layout: what the server takes.
         wanted: the ids that must be there, each once and no others; None for no such rule.
+        name: of the file; one that ends with .jsonl has a row per line.
 
     Raises:
         InputError: the rows are not what the server takes; nothing is written.
     """
-    path = folder / NAME
+    path = folder / name
     check_rows(rows, layout, wanted, str(path))
-    partial = folder / f".{NAME}.partial"
-    partial.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    write_text(path, "".join(f"{line}\n" for line in lines) if path.suffix == ".jsonl" else f"[{', '.join(lines)}]")
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """A line per row."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file that is there whole or not at all."""
+    # An answer may hold half of a pair of code units, which no file can.
+    place(path, lambda partial: partial.write_bytes(text.encode("utf-8", "replace")))
+
+
+def place(path: Path, write: Callable[[Path], object]) -> None:
+    """Put a file in its place once all of it is written."""
+    partial = path.with_name(f".{path.name}.partial")
+    write(partial)
     partial.replace(path)
 
 

@@ -86,17 +86,9 @@ class Conversation:
 
     def __post_init__(self) -> None:
         dialogue = self.dialogue
-        if not any(turn.role == "user" for turn in dialogue):
-            raise InputError(f"{self.source}: expected at least one user turn, got none; add a question")
-        for position, turn in enumerate(dialogue):
-            expected = ("user", "assistant")[(position + (dialogue[0].role == "assistant")) % 2]
-            if turn.role != expected:
-                raise InputError(
-                    f"{self.source}: expected user and assistant in alternation, got {turn.role} as turn "
-                    f"{position + 1} where {expected} belongs; merge or reorder the turns"
-                )
-        slots = self.num_slots
-        if self.video is None and slots != len(self.images):
+        if len(dialogue) != 1 or dialogue[0].role != "user":
+            self._check_roles()
+        if self.video is None and (slots := self.num_slots) != len(self.images):
             raise InputError(
                 f"{self.source}: expected one picture per {IMAGE_SLOT} slot, got {len(self.images)} pictures for "
                 f"{slots} slots; add the missing pictures or slots"
@@ -190,6 +182,18 @@ class Conversation:
             text = question.text if position == 0 else first[:end] + question.text
             pairs.append(replace(self, turns=(*system, Turn("user", text), *answer), isolated=False))
         return tuple(pairs)
+
+    def _check_roles(self) -> None:
+        dialogue = self.dialogue
+        if not any(turn.role == "user" for turn in dialogue):
+            raise InputError(f"{self.source}: expected at least one user turn, got none; add a question")
+        for position, turn in enumerate(dialogue):
+            expected = ("user", "assistant")[(position + (dialogue[0].role == "assistant")) % 2]
+            if turn.role != expected:
+                raise InputError(
+                    f"{self.source}: expected user and assistant in alternation, got {turn.role} as turn "
+                    f"{position + 1} where {expected} belongs; merge or reorder the turns"
+                )
 
     def _check_isolated(self) -> None:
         if (

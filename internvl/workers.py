@@ -14,16 +14,22 @@ from types import TracebackType
 
 START_METHOD = "forkserver"
 """A plain fork copies the locks of threads that are not copied (gloo's, the weight loader's) and may hang."""
+_PRELOADED = ["__main__", "torch.utils.data", "transformers.tokenization_utils_fast"]
 _QUIET = "ignore:resource_tracker:UserWarning"
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
-def shield_workers() -> None:
+def shield_workers(*, preload: bool = True) -> None:
     """Let signals to all processes of a run pass its workers by: it still needs them for the step that it saves.
 
     Call it before the first worker starts: they have from the server that starts them what is blocked. A worker that
     runs `end_with_parent` still obeys its parent.
+
+    Args:
+        preload: let the server import once, and hold in memory once, what every worker needs.
     """
+    if preload:
+        forkserver.set_forkserver_preload(_PRELOADED)
     if not hasattr(signal, "sigtimedwait"):
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)

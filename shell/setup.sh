@@ -217,13 +217,15 @@ create_environment() {
 
 install_packages() {
     say "setup: installing the versions of constraints.txt into .venv (to watch: tail -f $root/$log)"
-    set -- -m pip install --no-input --disable-pip-version-check -c constraints.txt -e '.[dev]'
+    set -- -m pip install --no-compile --no-input --disable-pip-version-check -c constraints.txt -e '.[dev]'
     run_logged .venv/bin/python "$@" || {
         result=$?
         # pip resolves everything before it changes anything: without a network a finished environment stays as it was.
         if [ "$is_new" = no ] && ! grep -q '^Installing collected packages' "$log"; then rm .venv/.unfinished; fi
         report_failure "'pip install'" "$result"
     }
+    # pip compiles on one core. What cannot be compiled, as some templates of packages, is not needed either.
+    run_logged .venv/bin/python -m compileall -q -j 0 .venv/lib || true
 }
 
 set_up() {

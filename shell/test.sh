@@ -24,5 +24,5 @@ python=$(sh shell/setup.sh --print-python)
 export OMP_NUM_THREADS=1
 step "ruff format" "$python" -m ruff format --check .
 step "ruff check" "$python" -m ruff check .
-step "mypy" "$python" -m mypy
+step "mypy" "$python" -m mypy -n 2
 step "pytest" "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=12 "$@"

@@ -20,6 +20,7 @@ from PIL import Image
 
 from internvl.processor import InternVLProcessor
 from internvl.scratch import write_scratch_checkpoint
+from tests.warm import WarmProcess
 from train.__main__ import main
 from train.arguments import parse
 from train.data import SFTDataModule
@@ -299,10 +300,17 @@ def start_process(*arguments: str, module: str = "train", **keys: Any) -> subpro
 
 
 def run_process(*arguments: str, module: str = "train") -> Done:
-    """Run a command of the project in a process of its own."""
+    """Run a command of the project as its users do."""
     with start_process(*arguments, module=module) as process:
         output, errors = process.communicate(timeout=240)
     return Done(process.returncode, output, errors)
+
+
+def run_warm(*arguments: str) -> Done:
+    """Run the training command in processes of its own that have nothing to import."""
+    with WarmProcess("train", *arguments) as process:
+        output, errors = process.communicate(timeout=240)
+    return Done(process.wait(), output, errors)
 
 
 def read_scalars(folder: Path) -> dict[str, dict[int, float]]:

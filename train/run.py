@@ -47,7 +47,7 @@ def fit(config: FinetuneConfig) -> int:
     precision = _choose_precision(config.precision, on_gpu)
     strategy = build_strategy(config, processes.world, on_gpu=on_gpu, precision=precision)
     quiet()
-    shield_workers()
+    shield_workers(preload=config.data.num_workers > 0)
     L.seed_everything(config.seed, workers=True, verbose=False)
     crew = Crew(processes.world, is_first=processes.rank == 0)
     start = find_start(config)

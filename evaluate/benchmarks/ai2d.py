@@ -13,9 +13,9 @@ from pathlib import Path
 
 from evaluate.answered_questions import AnsweredQuestions
 from evaluate.benchmark import LATER, V1_2, Parity
-from evaluate.questions import CONVERTED, pair, show_question
+from evaluate.questions import CONVERTED, show_question
 from evaluate.sample import Generation, Prediction, Sample
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 
 PROMPT = "Please answer the question based on the options mentioned before."
 RESULT = Layout({"question": str, "image": object, "answer": str, "annotation": object}, key="image")

@@ -5,7 +5,6 @@ Data: official annotations, converted for the first two. Rule: CIDEr on the toke
 
 from __future__ import annotations
 
-import json
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -18,11 +17,14 @@ from evaluate.jsonl import read_json
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.captions import CaptionScorer, CaptionTarget
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
 _RELEASE = "https://github.com/OpenGVLab/InternVL/releases/download/data"
 PROMPT = "Provide a one-sentence caption for the provided image."
+RESULT = Layout({"image_id": int, "caption": str}, key="image_id")
+"""What COCO's tools take."""
 _IMAGE_ID = re.compile(r"_(\d+)\.jpg$")
 
 
@@ -53,15 +55,23 @@ class Caption(Benchmark):
             target = CaptionTarget(tuple(references[image_id]), domain)
             prompt = Conversation.ask(PROMPT, picture, source=where)
             samples.append(Sample(str(image_id), prompt, target, {"image_id": image_id}))
+        unasked = references.keys() - {sample.info["image_id"] for sample in samples}
+        if unasked and len(samples) == self.size:
+            raise InputError(
+                f"{path}: expected captions of the listed pictures alone, got some of {min(unasked)}; get "
+                f"{' and '.join(self.files)} again"
+            )
+        without = [sample.prompt.source for sample in samples if not sample.target.domain]
+        if 0 < len(without) < len(samples):
+            raise InputError(f"{without[0]}: expected a domain, as others have, got none; get the file again")
         return samples
 
     def scorer(self) -> Scorer:
         return CaptionScorer()
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
-        ids = {sample.id: sample.info["image_id"] for sample in samples}
-        rows = [{"image_id": ids[prediction.id], "caption": prediction.text} for prediction in predictions]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        rows = [{"image_id": s.info["image_id"], "caption": p.text} for p, s in pair(predictions, samples)]
+        write_submission(folder, rows, RESULT, wanted=[sample.info["image_id"] for sample in samples])
 
 
 @dataclass(frozen=True)
@@ -113,11 +123,13 @@ class ListedCaption(Caption):
         for number, row in enumerate(_read_list(path, "images"), start=1):
             where = f"{path}: image {number}"
             name = row.get("file_name", row.get("image")) if isinstance(row, dict) else None
-            if not isinstance(name, str) or not isinstance(row.get("id"), int):
+            if not isinstance(name, str) or type(row.get("id")) is not int:
                 raise InputError(
                     f"{where}: expected `id` as number and `file_name` or `image` as text, got {str(row)[:80]}; "
                     "get the file again"
                 )
+            if not isinstance(domain := row.get("domain", ""), str):
+                raise InputError(f"{where}: expected a text as domain, got {domain!r}; get the file again")
             picture = root / self.folder / name
             # Published lists differ in whether names begin with the folder of the pictures.
             inside = root / self.folder / "Images" / name
@@ -125,23 +137,24 @@ class ListedCaption(Caption):
                 where,
                 row["id"],
                 inside if not picture.is_file() and inside.is_file() else picture,
-                row.get("domain", ""),
+                domain,
             )
 
 
 def read_references(path: Path) -> dict[int, list[str]]:
     """Captions by image id, from a file in the layout of COCO."""
     references: dict[int, list[str]] = {}
+    seen: set[tuple[str, int, str]] = set()
     for number, row in enumerate(_read_list(path, "annotations"), start=1):
-        if (
-            not isinstance(row, dict)
-            or not isinstance(row.get("image_id"), int)
-            or not isinstance(row.get("caption"), str)
-        ):
+        if not isinstance(row, dict) or type(row.get("image_id")) is not int or not isinstance(row.get("caption"), str):
             raise InputError(
                 f"{path}: expected `image_id` as number and `caption` as text in annotation {number}, got "
                 f"{str(row)[:80]}; get the file again"
             )
+        key = (str(row.get("id")), row["image_id"], row["caption"])
+        if "id" in row and key in seen:  # without one, two people may have written the same
+            raise InputError(f"{path}: expected unique annotations, got {number} again: {key}; get the file again")
+        seen.add(key)
         references.setdefault(row["image_id"], []).append(row["caption"])
     return references
 

@@ -10,7 +10,6 @@ known. Without that an answer has no right one to be compared with, so no benchm
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,17 @@ from typing import Any, Literal
 
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.choices import letter
+from evaluate.jsonl import is_id
 from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.cmmmu import BLANK, CHOICE, TRUE_OR_FALSE, CmmmuScorer, CmmmuTarget
+from evaluate.submission import Layout, read_texts, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+UPLOAD = Layout({"id": object, "type": str, "response": str}, key="id")
+"""What the server takes, a row per line."""
 PARTS = (
     *("art_and_design", "business", "health_and_medicine", "humanities_and_social_sciences", "science"),
     "technology_and_engineering",
@@ -46,6 +49,7 @@ _INSTRUCTIONS = {
 }
 _OPTIONS = ("option1", "option2", "option3", "option4")
 _PICTURES = ("image_1", "image_2", "image_3", "image_4", "image_5")
+_NAMES = tuple(f"{name}_filename" for name in _PICTURES)
 _COLUMNS = ("id", "type", "question", *_OPTIONS, "answer", "subcategory")
 _TAG = re.compile(r"<img=\"[^\">]*\">")
 _TRUTHS = ("对", "错")
@@ -80,18 +84,29 @@ class Cmmmu(Benchmark):
             self._read_sample(where, row)
             for part in PARTS
             for path in find_shards(root / self.folder / part, self.split)
-            for where, row in read_table(path, _COLUMNS, _PICTURES)
+            for where, row in read_table(path, _COLUMNS, _PICTURES, _NAMES)
         ]
 
     def _read_sample(self, where: str, row: dict[str, Any]) -> Sample:
         kind, answer = row["type"], str(row["answer"] or "").strip()
-        if kind not in _INSTRUCTIONS or not isinstance(row["question"], str):
+        if not isinstance(kind, str) or kind not in _INSTRUCTIONS or not isinstance(row["question"], str):
             raise InputError(
                 f"{where}: expected a question of the type {', '.join(_INSTRUCTIONS)}, got {kind!r}; get the file again"
             )
+        names = [row.get(name) for name in _NAMES]
+        texts = (row["answer"], row["subcategory"], *(row[name] for name in _OPTIONS), *names)
+        if not is_id(row["id"]) or not all(isinstance(text, str | None) for text in texts):
+            raise InputError(
+                f"{where}: expected a number or a text as id, and texts as answer, subcategory, options and names of "
+                f"pictures, got {row['id']!r} and {str(texts)[:80]}; get the file again"
+            )
+        there = [row[name] is not None for name in _PICTURES]
+        if self.size is not None and (there != sorted(there, reverse=True) or not there[0]):
+            raise InputError(f"{where}: expected pictures from image_1 on without a gap, got another; get it again")
         options = letter(str(row[name] or "") for name in _OPTIONS) if kind == CHOICE else {}
         pictures = [check_picture(row[name], where) for name in _PICTURES if row[name] is not None]
-        prompt = Conversation.ask(word_item(kind, row["question"], options), *pictures, source=where)
+        text = word_item(kind, row["question"], options, names)
+        prompt = Conversation.ask(text, *pictures, source=where)
         target = None
         if self.split != "test":
             if answer not in _TRUTHS if kind == TRUE_OR_FALSE else not answer:
@@ -106,26 +121,28 @@ class Cmmmu(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The file that the server takes: a line per question."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every id, got none to {missing[0]}; run it again")
-        lines = [
-            json.dumps(
-                {"id": sample.info["item"], "type": sample.info["type"], "response": texts[sample.id]},
-                ensure_ascii=False,
-            )
-            for sample in samples
+        texts = read_texts(predictions, samples)
+        rows = [
+            {"id": sample.info["item"], "type": sample.info["type"], "response": texts[sample.id]} for sample in samples
         ]
-        (folder / "submission.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_submission(folder, rows, UPLOAD, [sample.info["item"] for sample in samples], "submission.jsonl")
 
 
-def word_item(kind: str, question: str, options: dict[str, str]) -> str:
-    """The authors' wording; tags of pictures become their numbers, the same tag the same one."""
+def word_item(kind: str, question: str, options: dict[str, str], names: Sequence[str | None] = ()) -> str:
+    """The authors' wording; tags of pictures become the numbers of their columns.
+
+    Args:
+        kind: of question.
+        question: with tags.
+        options: by letter, with tags.
+        names: of the pictures, by column; other tags stay, and without any name tags are numbered as they come.
+    """
     choices = "".join(f"({name}) {option}\n" for name, option in options.items())
     item = f"问题：{question}\n选项：\n{choices}\n" if kind == CHOICE else f"问题：{question}\n"
-    numbers: dict[str, int] = {}
-    item = _TAG.sub(lambda found: f"<图片 {numbers.setdefault(found[0], len(numbers) + 1)}>", item)
+    numbers = {f'<img="{name}">': number for number, name in enumerate(names, 1) if name}
+    if not numbers:
+        numbers = {tag: number for number, tag in enumerate(dict.fromkeys(_TAG.findall(item)), 1)}
+    item = _TAG.sub(lambda found: f"<图片 {numbers[found[0]]}>" if found[0] in numbers else found[0], item)
     return f"{_INSTRUCTIONS[kind]}\n\n{item}正确答案：\n"
 
 

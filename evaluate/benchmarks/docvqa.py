@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
-from evaluate.jsonl import read_json
-from evaluate.questions import CONVERTED, Question, pair, read_samples, show_question
+from evaluate.jsonl import is_id, read_json
+from evaluate.questions import CONVERTED, Question, read_samples, show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.anls import ANLSTarget, anls
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 RESULT = Layout({"question": str, "questionId": int, "answer": str, "annotation": object}, key="questionId")
@@ -69,7 +69,13 @@ class DocVQA(Benchmark):
                 )
             return target
 
-        return read_samples(root / self.questions, root, find_target, numbered=True, annotated=True)
+        samples = read_samples(root / self.questions, root, find_target, numbered=True, annotated=True)
+        if len(samples) == self.size and len(targets) != self.size:
+            raise InputError(
+                f"{root / self.annotations}: expected answers to {self.size} questions, got {len(targets)}; get it and "
+                f"{root / self.questions} again, or name the difference with --allow-size"
+            )
+        return samples
 
     def scorer(self) -> Scorer:
         return anls()
@@ -84,7 +90,7 @@ class DocVQA(Benchmark):
             }
             for prediction, sample in pair(predictions, samples)
         ]
-        write_submission(folder, rows, RESULT)
+        write_submission(folder, rows, RESULT, wanted=[sample.info["question_id"] for sample in samples])
 
 
 @dataclass(frozen=True)
@@ -125,17 +131,27 @@ def read_anls_targets(path: Path) -> dict[str, ANLSTarget]:
     targets: dict[str, ANLSTarget] = {}
     for number, row in enumerate(rows, 1):
         answers = row.get("answers") if isinstance(row, dict) else None
-        if not isinstance(answers, list) or "questionId" not in row or not all(isinstance(a, str) for a in answers):
+        if not isinstance(answers, list) or not is_id(row.get("questionId")) or not _are_texts(answers):
             raise InputError(
                 f"{path}: expected `questionId` and `answers` in entry {number}, got {str(row)[:80]}; "
                 "get the file again"
             )
+        for kind in _TYPES:
+            if row.get(kind) is not None and not _are_texts(row[kind]):
+                raise InputError(
+                    f"{path}: expected a list of texts as {kind} in entry {number}, got {str(row[kind])[:80]}; "
+                    "get the file again"
+                )
         key = str(row["questionId"])
         if key in targets or not answers:
             rule = "at least one answer" if not answers else "unique questions"
             raise InputError(f"{path}: expected {rule}, got question {key} in entry {number}; get the file again")
         targets[key] = ANLSTarget(tuple(answers), list_groups(row))
     return targets
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def list_groups(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
-from evaluate.questions import RELEASES, Question, pair, read_samples
+from evaluate.questions import RELEASES, Question, read_samples
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.gqa import GQATarget, convert, count_steps, gqa
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 SCRIPT = Layout({"questionId": str, "prediction": str}, key="questionId")
@@ -70,9 +70,14 @@ def read_gqa_target(row: Any, where: str) -> GQATarget:
     """
     try:
         types = row["types"]
+        texts = (row["answer"], row["question"], types["structural"], types["semantic"])
+        if not isinstance(row["isBalanced"], bool) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"another kind of value: {str(row)[:80]}")
+        if not isinstance(row["semantic"], list):
+            raise TypeError(f"no list as semantic: {str(row['semantic'])[:80]}")
         return GQATarget(
-            answer=str(row["answer"]),
-            balanced=bool(row["isBalanced"]),
+            answer=row["answer"],
+            balanced=row["isBalanced"],
             structural=types["structural"],
             semantic=types["semantic"],
             detailed=types.get("detailed") or "",

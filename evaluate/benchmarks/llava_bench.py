@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
-from evaluate.jsonl import read_rows, write_rows
+from evaluate.jsonl import read_rows
 from evaluate.judging import Rubric
-from evaluate.questions import pair
 from evaluate.rubrics.llava_review import LlavaReview
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.llava_bench import CATEGORIES, FAILED, LlavaScorer, LlavaTarget, read_pair
+from evaluate.submission import pair, write_rows
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 

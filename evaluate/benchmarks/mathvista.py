@@ -19,6 +19,7 @@ from evaluate.parquet import check_picture, find_shards, read_table
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.math_answer import MathTarget, rule_only
+from evaluate.submission import NAME, read_texts, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
@@ -74,16 +75,9 @@ class MathVista(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The file of the published code, which the judge and the authors read: records with their responses."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every id, got none to {missing[0]}; run it again")
+        texts = read_texts(predictions, samples)
         rows = {sample.id: {**sample.info["record"], "response": texts[sample.id]} for sample in samples}
-        # An answer may hold half of a pair of code units, which no file can.
-        content = json.dumps(rows, indent=4, ensure_ascii=False).encode("utf-8", "replace")
-        partial = folder / ".submission.json.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / "submission.json")
+        write_text(folder / NAME, json.dumps(rows, indent=4, ensure_ascii=False))
 
 
 def _read_answers(path: Path) -> dict[str, str]:
@@ -107,6 +101,19 @@ def _read_sample(where: str, row: dict[str, Any], answers: dict[str, str] | None
             raise InputError(
                 f"{where}: expected {', '.join(known)} as {name}, got {record[name]!r}; get the file again"
             )
+    choices, precision, about = record["choices"], record["precision"], record["metadata"]
+    if not (
+        isinstance(choices or [], list)
+        and all(isinstance(choice, str) for choice in choices or [])
+        and all(isinstance(record[name], str | None) for name in ("question", "image", "unit", "answer"))
+        and isinstance(about, dict)
+    ):
+        raise InputError(
+            f"{where}: expected choices, question, image, unit and answer that are texts and an object as metadata, "
+            f"got {str(record)[:80]}; get the file again"
+        )
+    if not isinstance(precision, int | float if record["answer_type"] == "float" else int | float | None):
+        raise InputError(f"{where}: expected the precision of a decimal number, got {precision!r}; get the file again")
     is_choice = record["question_type"] == "multi_choice"
     if is_choice and not record["choices"]:
         raise InputError(f"{where}: expected choices of a question of that kind, got none; get the file again")

@@ -15,17 +15,17 @@ from typing import Any
 
 from evaluate.answers import Answers
 from evaluate.benchmark import Benchmark, Parity
-from evaluate.jsonl import read_json, write_rows
+from evaluate.jsonl import read_json
 from evaluate.judging import Rubric
 from evaluate.linked_answers import read_linked_answers
 from evaluate.mia_files import write_reviews
 from evaluate.picture_cache import MANIFEST, Entry, name_by_hand, read_manifest
 from evaluate.processes import find_place
-from evaluate.questions import pair
 from evaluate.rubrics.mia_components import NO_ANSWER, ORDINALS, PICTURE, MiaComponents
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
 from evaluate.scorers.mia_bench import MiaTarget, mia_bench
+from evaluate.submission import pair, write_rows
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 

@@ -8,20 +8,28 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import io
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.choices import PROMPT, word_question
+from evaluate.data_file import read_text
+from evaluate.processes import find_place
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
 from evaluate.scorers.circular import ROTATION, CircularScorer, MMBenchTarget
 from evaluate.sheet import Cell, write_sheet
+from evaluate.submission import Layout, check_rows, place, read_texts
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+UPLOAD = Layout({"index": int, "prediction": str}, key="index")
+"""What the server reads of the sheet, beside columns of the table as they are."""
 CHINESE_PROMPT = "请直接回答选项字母。"
 _LONGEST_INDEX = 64
 Row = dict[str, str]
@@ -93,6 +101,8 @@ class MMBench(Benchmark):
                     f"{path}: expected the question {index % ROTATION} of which {index} is a rotation, got none; "
                     "get the file again"
                 )
+        if self.size is None:  # the published number of rows cannot tell that some are missing
+            _note_cut_questions(path, samples)
         return samples
 
     def scorer(self) -> Scorer | None:
@@ -100,17 +110,16 @@ class MMBench(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The sheet that the server takes."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every row, got none to {missing[0]}; run it again")
-        rows = [sample.info["row"] for sample in samples]
-        letters = {}
-        for row, sample in zip(rows, samples, strict=True):
+        texts, letters, uploaded = read_texts(predictions, samples), {}, []
+        for sample in samples:
+            row = sample.info["row"]
             options = {name: row[name] for name in "ABCDE" if row.get(name)}
             letters[row["index"]] = read_letter(texts[sample.id], options)
-        header, cells = self.build_sheet(rows, letters)
-        write_sheet(folder / "submission.xlsx", header, cells)
+            uploaded.append({"index": int(row["index"]), "prediction": letters[row["index"]]})
+        path = folder / "submission.xlsx"
+        check_rows(uploaded, UPLOAD, [int(sample.id) for sample in samples], str(path))
+        header, cells = self.build_sheet([sample.info["row"] for sample in samples], letters)
+        place(path, lambda partial: write_sheet(partial, header, cells))
 
     def build_sheet(
         self, rows: Sequence[Mapping[str, object]], letters: Mapping[str, str]
@@ -140,29 +149,42 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[str, Row]]:
     csv.field_size_limit(2**31 - 1)  # pictures are longer than the cells that the module expects
     rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t")
-            names = next(reader, [])
-            missing = [name for name in columns if name not in names]
-            if missing:
-                raise InputError(
-                    f"{path}: expected the columns {', '.join(columns)}, got no {missing[0]}; get the file again"
-                )
-            for cells in reader:
-                where = f"{path}:{reader.line_num}"
-                if len(cells) != len(names):
-                    raise InputError(f"{where}: expected {len(names)} cells, got {len(cells)}; get the file again")
-                rows.append((where, dict(zip(names, cells, strict=True))))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a table of tabs in UTF-8, got {error}; get the file again") from None
+        reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t")
+        names = next(reader, [])
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(
+                f"{path}: expected the columns {', '.join(columns)}, got no {missing[0]}; get the file again"
+            )
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            if len(cells) != len(names):
+                raise InputError(f"{where}: expected {len(names)} cells, got {len(cells)}; get the file again")
+            rows.append((where, dict(zip(names, cells, strict=True))))
+    except csv.Error as error:
+        raise InputError(f"{path}: expected a table of tabs, got {error}; get the file again") from None
     return rows
+
+
+def _note_cut_questions(path: Path, samples: Sequence[Sample]) -> None:
+    targets = [sample.target for sample in samples if sample.target is not None]
+    asked = Counter(target.question for target in targets)
+    cut = {target.question for target in targets if asked[target.question] < len(target.options)}
+    if cut and find_place().is_first:
+        print(
+            f"note: {path}: {len(cut)} of {len(asked)} questions lack rotations; the others decide about them",
+            file=sys.stderr,
+        )
 
 
 def _decode(text: str, where: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError(f"{where}: expected a picture in base64, got {error}; get the file again") from None
+    if not content:
+        raise InputError(f"{where}: expected a picture in base64, got an empty cell; get the file again")
+    return content
 
 
 _SOURCE = "https://download.openmmlab.com/mmclassification/datasets/mmbench"

@@ -16,13 +16,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
+from evaluate.data_file import read_text
+from evaluate.questions import show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mme import CATEGORIES, MmeScorer, MmeTarget, clean_answer
+from evaluate.submission import Layout, check_rows, read_texts, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 
 PROMPT = "Answer the question using a single word or phrase."
+TABLE = Layout({"picture": str, "question": str, "right": str, "answer": str})
+"""What the authors' script reads, between tabs."""
 RELEASES = ("MME_Benchmark_release_version", "MME_Benchmark_release")
 """Names of the folder that the authors publish."""
 _SUFFIXES = (".jpg", ".png", ".jpeg")
@@ -48,15 +53,24 @@ class Mme(Benchmark):
         for category, file in zip(CATEGORIES, self.files, strict=True):
             pictures = _find_pictures(root / self.folder, category)
             counts: Counter[str] = Counter()
+            answers: dict[str, set[str]] = {}
+            places: dict[str, str] = {}
             for where, name, question, answer in _read_table(root / file):
                 counts[name] += 1
+                places.setdefault(name, where)
+                answers.setdefault(name, set()).add(answer)
                 prompt = Conversation.ask(f"{question} {PROMPT}", pictures / name, source=where)
                 target = MmeTarget(answer == "Yes", category, name)
                 samples.append(Sample(f"{category}/{name}/{counts[name]}", prompt, target))
             for name, count in counts.items():
                 if count != 2:
                     raise InputError(
-                        f"{root / file}: expected two questions about {name}, got {count}; get the data again"
+                        f"{places[name]}: expected two questions about {name}, got {count}; get the data again"
+                    )
+                if self.size is not None and len(answers[name]) != 2:
+                    raise InputError(
+                        f"{places[name]}: expected a Yes and a No about {name}, got {answers[name].pop()} twice; "
+                        "get the data again"
                     )
         return samples
 
@@ -65,23 +79,23 @@ class Mme(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """A table per category, which the authors' script reads."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
+        tables: dict[str, list[dict[str, str]]] = {category: [] for category in CATEGORIES}
+        texts = read_texts(predictions, samples)
+        for sample in samples:
+            row = {
+                "picture": sample.target.picture,
+                "question": show_question(sample),
+                "right": "Yes" if sample.target.positive else "No",
+                # A carriage return ends a line for the script, too; the published code takes line feeds alone out.
+                "answer": clean_answer(texts[sample.id]).replace("\r", " "),
+            }
+            tables[sample.target.category].append(row)
+        for category, rows in tables.items():
+            check_rows(rows, TABLE, name=f"submission/{category}.txt")
         (folder / "submission").mkdir(exist_ok=True)
-        for category in CATEGORIES:
-            lines = [
-                "\t".join(
-                    (
-                        sample.target.picture,
-                        sample.prompt.turns[-1].text.removeprefix("<image>\n"),
-                        "Yes" if sample.target.positive else "No",
-                        clean_answer(texts[sample.id]),
-                    )
-                )
-                for sample in samples
-                if sample.target.category == category
-            ]
-            text = "".join(f"{line}\n" for line in lines)
-            (folder / "submission" / f"{category}.txt").write_text(text, encoding="utf-8")
+        for category, rows in tables.items():
+            text = "".join("\t".join(row.values()) + "\n" for row in rows)
+            write_text(folder / "submission" / f"{category}.txt", text)
 
 
 def write_tables(folder: Path) -> list[Path]:
@@ -123,7 +137,7 @@ def _read_table(path: Path) -> Iterator[tuple[str, str, str, str]]:
     """`file:line`, picture, question and answer of every line."""
     for where, line in _read_lines(path):
         cells = line.split("\t")
-        if len(cells) != 3 or cells[2] not in _ANSWERS:
+        if len(cells) != 3 or cells[2] not in _ANSWERS or not cells[0].strip():
             raise InputError(
                 f"{where}: expected picture, question and Yes or No between tabs, got {line[-60:]!r}; get it again"
             )
@@ -148,11 +162,7 @@ def read_release(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except ValueError as error:
-        raise InputError(f"{path}: expected text in UTF-8, got {error}; get the file again") from None
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield f"{path}:{number}", line
 

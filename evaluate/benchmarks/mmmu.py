@@ -21,10 +21,13 @@ from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.choice import read_letter
 from evaluate.scorers.mmmu import SUBJECTS, MmmuScorer, MmmuTarget
+from evaluate.submission import Layout, check_rows, read_texts, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 from internvl.tokens import IMAGE_SLOT
 
+UPLOAD = Layout({"id": str, "answer": str}, key="id")
+"""What the server takes, as an object of answers by id."""
 _COLUMNS = ("id", "question", "options", "answer", "question_type")
 _MOST_PICTURES = 7
 _FIRST_MARK = "<image 1>"
@@ -116,15 +119,13 @@ class Mmmu(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The file that the server takes: an answer per id, a letter where one can be read."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        missing = [sample.id for sample in samples if sample.id not in texts]
-        if missing:
-            raise InputError(f"{self.name}: expected an answer to every id, got none to {missing[0]}; run it again")
-        answers = {}
+        texts, rows = read_texts(predictions, samples), []
         for sample in samples:
             options, text = sample.info["options"], texts[sample.id]
-            answers[sample.id] = read_letter(text, options) if options else text
-        (folder / "submission.json").write_text(json.dumps(answers, indent=2, ensure_ascii=False), encoding="utf-8")
+            rows.append({"id": sample.id, "answer": read_letter(text, options) if options else text})
+        path = folder / "submission.json"
+        check_rows(rows, UPLOAD, [sample.id for sample in samples], str(path))
+        write_text(path, json.dumps({row["id"]: row["answer"] for row in rows}, indent=2, ensure_ascii=False))
 
 
 def _word(question: str, options: dict[str, str]) -> str:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import Benchmark, Parity
-from evaluate.jsonl import read_json, read_rows, write_text
+from evaluate.jsonl import read_json, read_rows
 from evaluate.judging import Rubric
-from evaluate.questions import pair
 from evaluate.rubrics.mmvet_grade import MmvetGrade
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mmvet import CAPABILITIES, MmvetTarget, mmvet
-from evaluate.submission import NAME
+from evaluate.submission import NAME, pair, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 

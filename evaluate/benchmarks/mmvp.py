@@ -6,6 +6,7 @@ Data: docs/data/mmvp.md. Rule: pairs with both answers right.
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.choices import letter, word_question
+from evaluate.data_file import read_text
 from evaluate.sample import Generation, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.mmvp import MmvpScorer, MmvpTarget
@@ -44,7 +46,8 @@ class Mmvp(Benchmark):
         for where, row in _read_table(path):
             options = letter(text.strip() for text in row["Options"].replace("(a)", "").split("(b)"))
             answer = row["Correct Answer"].strip().strip("()").upper()
-            if answer not in options or not row["number"].isdecimal():
+            whole = len(options) == 2 and all((row["Question"].strip(), *options.values()))
+            if (self.size is not None and not whole) or answer not in options or not row["number"].isdecimal():
                 raise InputError(
                     f"{where}: expected a number, options (a) and (b), and one of them as answer, got "
                     f"{row['number']!r}, {row['Options'][:60]!r} and {row['Correct Answer']!r}; get the file again"
@@ -70,12 +73,11 @@ class Mmvp(Benchmark):
 def _read_table(path: Path) -> list[tuple[str, dict[str, str]]]:
     """`file:line` and the cells of every row; the published name of the first column is mistyped."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [(f"{path}:{reader.line_num}", row) for row in reader]
-            names = reader.fieldnames or []
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a table in UTF-8, got {error}; get the file again") from None
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        rows = [(f"{path}:{reader.line_num}", row) for row in reader]
+        names = reader.fieldnames or []
+    except csv.Error as error:
+        raise InputError(f"{path}: expected a table, got {error}; get the file again") from None
     key = next((name for name in ("lndex", "Index") if name in names), None)
     missing = [name for name in ("Question", "Options", "Correct Answer") if name not in names]
     if key is None or missing:
@@ -83,6 +85,9 @@ def _read_table(path: Path) -> list[tuple[str, dict[str, str]]]:
             f"{path}: expected the columns lndex (or Index), Question, Options and Correct Answer, got "
             f"{', '.join(names) or 'none'}; get the file again"
         )
+    for where, row in rows:
+        if None in row:
+            raise InputError(f"{where}: expected {len(names)} cells, got more; get the file again")
     return [
         (where, {"number": row[key] or ""} | {name: row[name] or "" for name in names if isinstance(name, str)})
         for where, row in rows

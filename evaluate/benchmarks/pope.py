@@ -5,22 +5,25 @@ Data: docs/data/pope.md. Rule: F1 of `yes`, mean of the three categories.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.pope import PopeScorer, PopeTarget
+from evaluate.submission import Layout, read_texts, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+RESULT = Layout({"question_id": object, "text": str, "model_id": str, "metadata": dict})
+"""What the published script takes; every category counts its questions from one."""
 CATEGORIES = ("adversarial", "popular", "random")
+_COUNTS = dict(zip(CATEGORIES, (3000, 3000, 2910), strict=True))
+"""Labels of the named commit; there are others with 3000 of each."""
 _COMMIT = "e3e39262c85a6a83f26cf5094022a782cb0df58d"
 _LABELS = f"https://github.com/AoiDragon/POPE/raw/{_COMMIT}/output/coco"
 
@@ -48,6 +51,10 @@ class Pope(Benchmark):
             category, image, text = row["category"], row["image"], row["text"]
             if not all(isinstance(value, str) for value in (category, image, text)):
                 raise InputError(f"{where}: expected texts as image, text and category, got others; get the file again")
+            if not is_id(row["question_id"]):
+                raise InputError(
+                    f"{where}: expected a number or a text as question_id, got {row['question_id']!r}; get it again"
+                )
             positive = labels.get((category, image, text.partition("\n")[0].strip()))
             if positive is None:
                 raise InputError(
@@ -71,6 +78,12 @@ class Pope(Benchmark):
                     f"{root / self.questions}: expected {count} {category} questions, one per label, got "
                     f"{asked[category]}; get both files of the named commit"
                 )
+        if len(samples) == sum(_COUNTS.values()) and counts != _COUNTS:
+            told = ", ".join(f"{count} {category}" for category, count in counts.items())
+            raise InputError(
+                f"{root / self.labels}: expected 3000 adversarial, 3000 popular, 2910 random labels, got {told}; "
+                "get all files of the named commit"
+            )
         return samples
 
     def _read_labels(self, root: Path) -> tuple[dict[tuple[str, str, str], bool], dict[str, int]]:
@@ -92,12 +105,12 @@ class Pope(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The answers in the layout that the published script reads, in the order that it joins by."""
-        texts = {prediction.id: prediction.text for prediction in predictions}
-        rows: list[dict[str, Any]] = [
+        texts = read_texts(predictions, samples)
+        rows = [
             {"question_id": sample.info["question_id"], "text": texts[sample.id], "model_id": "", "metadata": {}}
             for sample in samples
         ]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        write_submission(folder, rows, RESULT)
 
 
 _DIFFERENCES = {

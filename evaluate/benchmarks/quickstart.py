@@ -15,6 +15,7 @@ from evaluate.sample import Generation, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.exact_match import exact_match
 from internvl.conversation import Conversation
+from internvl.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,14 @@ class Quickstart(Benchmark):
         return "exact match"
 
     def samples(self, root: Path) -> Sequence[Sample]:
-        rows = read_rows(root / self.files[0], "id", "image", "question", "answer", "kind")
-        return [
-            Sample(
-                id=row["id"],
-                prompt=Conversation.ask(row["question"], root / self.folder / row["image"], source=where),
-                target=row["answer"],
-                info={"kind": row["kind"]},
-            )
-            for where, row in rows
-        ]
+        keys = ("id", "image", "question", "answer", "kind")
+        samples = []
+        for where, row in read_rows(root / self.files[0], *keys):
+            if not all(isinstance(row[key], str) for key in keys):
+                raise InputError(f"{where}: expected texts as {', '.join(keys)}, got {str(row)[:120]}; make it again")
+            prompt = Conversation.ask(row["question"], root / self.folder / row["image"], source=where)
+            samples.append(Sample(row["id"], prompt, row["answer"], {"kind": row["kind"]}))
+        return samples
 
     def scorer(self) -> Scorer:
         return exact_match()

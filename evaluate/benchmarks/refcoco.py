@@ -5,7 +5,6 @@ Data: one JSONL file per split, pictures of COCO train2014. Rule: the box overla
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,13 @@ from evaluate.jsonl import read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.box_iou import BoxTarget, box_accuracy
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
 _CONVERTED = "https://ofasys-wlcb.oss-cn-wulanchabu.aliyuncs.com/Qwen-VL/evaluation"
+RESULT = Layout({"answer": str, "gt_bbox": tuple, "hw": tuple})
+"""The published result file."""
 PROMPT = "Please provide the bounding box coordinate of the region this sentence describes: <ref>{}</ref>"
 SIZES = {
     "refcoco_val": 10834,
@@ -63,16 +65,11 @@ class RefCOCO(Benchmark):
         return box_accuracy()
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
-        targets = {sample.id: sample.target for sample in samples}
         rows = [
-            {
-                "answer": prediction.text,
-                "gt_bbox": targets[prediction.id].box,
-                "hw": (targets[prediction.id].height, targets[prediction.id].width),
-            }
-            for prediction in predictions
+            {"answer": p.text, "gt_bbox": s.target.box, "hw": (s.target.height, s.target.width)}
+            for p, s in pair(predictions, samples)
         ]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        write_submission(folder, rows, RESULT)
 
 
 def _read_target(where: str, row: dict[str, Any]) -> BoxTarget:
@@ -81,6 +78,12 @@ def _read_target(where: str, row: dict[str, Any]) -> BoxTarget:
         raise InputError(f"{where}: expected four numbers as bbox, got {str(box)[:80]}; get the file again")
     if not all(_is_number(side) and side > 0 for side in size):
         raise InputError(f"{where}: expected positive numbers as height and width, got {size}; get the file again")
+    # Published boxes may reach over the border by a part of a pixel.
+    if not all(-1 <= box[k] <= box[k + 2] <= 1.01 * size[1 - k] + 1 for k in (0, 1)):
+        raise InputError(
+            f"{where}: expected x1, y1, x2, y2 inside of {size[1]} x {size[0]} pixels as bbox, got {box}; "
+            "get the file again"
+        )
     return BoxTarget((box[0], box[1], box[2], box[3]), *size)
 
 

@@ -5,19 +5,23 @@ Data: docs/data/seed.md. Rule: accuracy of the first character, over pictures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.choices import letter
-from evaluate.jsonl import read_json, read_rows
+from evaluate.jsonl import is_id, read_json, read_rows
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.seed import TYPES, SeedScorer, SeedTarget
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
+
+UPLOAD = Layout({"question_id": str, "prediction": str}, key="question_id")
+"""What the leaderboard takes."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,8 @@ class Seed(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """What the authors' leaderboard takes: a letter per line."""
-        rows = [{"question_id": p.id, "prediction": p.text[:1]} for p in predictions]
-        (folder / "submission.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        rows = [{"question_id": p.id, "prediction": p.text[:1]} for p, _ in pair(predictions, samples)]
+        write_submission(folder, rows, UPLOAD, wanted=[sample.id for sample in samples], name="submission.jsonl")
 
 
 def _read_targets(path: Path) -> dict[str, SeedTarget]:
@@ -65,22 +69,28 @@ def _read_targets(path: Path) -> dict[str, SeedTarget]:
     rows = content.get("questions") if isinstance(content, dict) else None
     if not isinstance(rows, list):
         raise InputError(f"{path}: expected an object with `questions`, got none; get the file again")
-    targets = {}
+    targets: dict[str, SeedTarget] = {}
     for number, row in enumerate(rows, 1):
+        values: list[Any] = []
         try:
-            texts = [str(row[f"choice_{name}"]) for name in "abcd"]
-            target = SeedTarget(row["answer"], int(row["question_type_id"]), letter(texts))
-            targets[str(row["question_id"])] = target
-        except (KeyError, TypeError, ValueError):
+            values = [row[f"choice_{name}"] for name in "abcd"]
+            key, answer, kind = row["question_id"], row["answer"], row["question_type_id"]
+        except (KeyError, TypeError):
+            key = answer = kind = None
+        plain = all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values)
+        if not plain or not isinstance(answer, str) or not is_id(key) or not str(kind).isdecimal():
             raise InputError(
                 f"{path}: expected `question_id`, `answer`, `question_type_id` and `choice_a` to `choice_d` in "
                 f"question {number}, got {str(row)[:80]}; get the file again"
-            ) from None
+            )
+        target = SeedTarget(answer, int(kind), letter(map(str, values)))
         if target.answer not in target.options or target.question_type not in TYPES:
             raise InputError(
                 f"{path}: expected a letter from A to D and a type from 1 to 12 in question {number}, got "
                 f"{target.answer!r} and {target.question_type}; get the file again"
             )
+        if targets.setdefault(str(key), target) != target:
+            raise InputError(f"{path}: expected one answer to question {key}, got another in {number}; get it again")
     return targets
 
 

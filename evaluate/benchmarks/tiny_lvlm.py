@@ -5,7 +5,6 @@ Data: the authors' archive, one JSON file per ability. Rule: an accepted answer 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,16 @@ from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
+from evaluate.questions import show_question
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.word_match import ABILITIES, AbilityScorer, AbilityTarget
+from evaluate.submission import Layout, pair, write_submission
 from internvl.conversation import Conversation
 from internvl.errors import InputError
 
+RESULT = Layout({"question": str, "answer": str, "gt_answers": object, "image_path": str, "task_type": str})
+"""The published result file."""
 PROMPT = "Answer the question using a single word or phrase."
 
 
@@ -51,18 +54,17 @@ class TinyLVLM(Benchmark):
         return AbilityScorer()
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
-        known = {sample.id: sample for sample in samples}
         rows = [
             {
-                "question": known[prediction.id].prompt.turns[-1].text.removeprefix("<image>\n"),
+                "question": show_question(sample),
                 "answer": prediction.text,
-                "gt_answers": known[prediction.id].info["gt_answers"],
-                "image_path": known[prediction.id].info["image_path"],
-                "task_type": known[prediction.id].target.ability,
+                "gt_answers": sample.info["gt_answers"],
+                "image_path": sample.info["image_path"],
+                "task_type": sample.target.ability,
             }
-            for prediction in predictions
+            for prediction, sample in pair(predictions, samples)
         ]
-        (folder / "submission.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        write_submission(folder, rows, RESULT)
 
 
 def _read_sample(path: Path, ability: str, number: int, row: Any) -> Sample:

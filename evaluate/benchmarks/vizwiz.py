@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
 from evaluate.human_answers import HumanAnswers
-from evaluate.questions import CONVERTED, PROMPT, Question, pair, read_samples
+from evaluate.questions import CONVERTED, PROMPT, Question, read_samples
 from evaluate.sample import Generation, Prediction, Sample
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 _IMAGES = "https://vizwiz.cs.colorado.edu/VizWiz_final/images"
@@ -61,7 +61,7 @@ class VizWizTest(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         rows = [{"image": PurePosixPath(s.id).name, "answer": p.text} for p, s in pair(predictions, samples)]
-        write_submission(folder, rows, UPLOAD)
+        write_submission(folder, rows, UPLOAD, wanted=[PurePosixPath(sample.id).name for sample in samples])
 
 
 _DIFFERENCES = {

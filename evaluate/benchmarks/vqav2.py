@@ -6,6 +6,7 @@ whole test set, so those that test-dev does not ask are empty, and answers are c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from evaluate.jsonl import read_json
 from evaluate.questions import CONVERTED, PROMPT, Question, read_samples
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorers.vqa_accuracy import normalize_m4c
-from evaluate.submission import Layout, write_submission
+from evaluate.submission import Layout, pair, write_submission
 from internvl.errors import InputError
 
 _SOURCE = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
@@ -67,8 +68,8 @@ class VQAv2Test(Benchmark):
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         ids: tuple[int, ...] = samples[0].info["whole_set"] if samples else ()
-        answers = {p.id: normalize_m4c(p.text) for p in predictions}
-        rows = [{"question_id": key, "answer": answers.get(str(key), "")} for key in ids]
+        answers = {s.info["question_id"]: normalize_m4c(p.text) for p, s in pair(predictions, samples)}
+        rows = [{"question_id": key, "answer": answers.get(key, "")} for key in ids]
         write_submission(folder, rows, UPLOAD, wanted=ids)
 
 
@@ -76,14 +77,17 @@ def read_ids(path: Path) -> tuple[int, ...]:
     """The ids of a question file in the layout of the VQA authors."""
     content = read_json(path)
     rows = content.get("questions") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not all(
-        isinstance(r, dict) and isinstance(r.get("question_id"), int) for r in rows
-    ):
-        raise InputError(
-            f"{path}: expected an object with `questions` that have whole numbers as `question_id`, got another; "
-            "get the file again"
-        )
-    return tuple(row["question_id"] for row in rows)
+    rule = f"{path}: expected an object with `questions` that have whole numbers as `question_id`"
+    if not isinstance(rows, list):
+        raise InputError(f"{rule}, got another; get the file again")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or type(row.get("question_id")) is not int:
+            raise InputError(f"{rule}, got {str(row)[:80]} as question {number}; get the file again")
+    ids = tuple(row["question_id"] for row in rows)
+    for number, count in Counter(ids).items():
+        if count > 1:
+            raise InputError(f"{path}: expected unique questions, got {number} twice; get the file again")
+    return ids
 
 
 _DIFFERENCES = {

@@ -28,7 +28,7 @@ def list_rows(part: str, split: str, count: int = 3) -> list[Row]:
         ("选择", f"比较{first}和{second}，再看{first}", ("红色", "蓝色", second, "黄色"), "AB"),
         ("判断", f"{first}是圆的。", ("", "", "", ""), "错"),
         ("填空", f"{first}中有____个", ("", "", "", ""), "42"),
-        ("选择", f"哪些是对的？{''.join(tags)}", (*tags[:3], "以上都不对"), "D"),
+        ("选择", f"哪些是对的？{''.join(reversed(tags))}", (*tags[:3], "以上都不对"), "D"),
         ("填空", f"{first}的面积等于____，" + "请看图。" * 50, ("", "", "", ""), "1，000.5"),
     )[:count]
     rows = []
@@ -41,8 +41,10 @@ def list_rows(part: str, split: str, count: int = 3) -> list[Row]:
             "answer": "?" if split == "test" else answer,
             "subcategory": SUBJECTS[place],
             **{f"image_{k}": None for k in range(1, 6)},
+            **{f"image_{k}_filename": None for k in range(1, 6)},
         }
         for k in range(1, 1 + len(dict.fromkeys(_TAG.findall(question + "".join(options))))):
+            row[f"image_{k}_filename"] = tags[k - 1][6:-2]
             row[f"image_{k}"] = {"bytes": draw(10 * place + k, "PNG"), "path": f"{k}.png"}
         rows.append(row)
     return rows

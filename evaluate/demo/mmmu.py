@@ -60,8 +60,8 @@ def write_table(path: Path, rows: list[Row]) -> None:
     from pyarrow import parquet
 
     picture = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
-    names = list(rows[0])
-    kinds = [(name, picture if name.startswith("image_") else pyarrow.string()) for name in names]
+    pictures = {f"image_{number}" for number in range(1, 8)}
+    kinds = [(name, picture if name in pictures else pyarrow.string()) for name in rows[0]]
     path.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds)), path)
 

@@ -175,7 +175,7 @@ def write_gqa(root: Path, texts: Sequence[str] = QUESTIONS) -> Answers:
     questions = {
         row["question_id"]: {
             "question": "Which color is it?",
-            "answer": ANSWERS[place % len(ANSWERS)],
+            "answer": ANSWERS[place % len(ANSWERS)].lower(),
             "imageId": "n1",
             "isBalanced": place != 3,
             "groups": {"global": "color" if place % 2 else None, "local": "c"},

@@ -7,10 +7,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any
 
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import read_rows, read_some
 from evaluate.page.album import Album
 from evaluate.stored import read_run
 from evaluate.summary import Entry
@@ -58,13 +59,14 @@ def read_gallery(
     if entry.state != "scored" or not path.is_file():
         return Gallery(notes=("There is no samples.jsonl.",) if entry.state == "scored" else ())
     try:
-        verdicts = [judge(row, entry.higher_is_better) for _, row in read_rows(path, "id", "prediction", "score")]
-        names = [str(row["id"]) for _, row in read_rows(path, "id")]
+        names, verdicts = [], []
+        for _, row in read_rows(path, "id", "prediction", "score"):
+            names.append(str(row["id"]))
+            verdicts.append(judge(row, entry.higher_is_better))
     except (InputError, OSError) as error:
         return Gallery(notes=(f"Its samples cannot be read: {error}.",))
     order = choose(names, verdicts, limit)
-    wanted = set(order)
-    rows = {n: row for n, (_, row) in enumerate(read_rows(path, "id")) if n in wanted}
+    rows = read_some(path, set(order))
     finder = _Finder(entry, root, any(_is_described(text) for row in rows.values() for text in _list_images(row)))
     shown: dict[int, dict[str, Any]] = {}
     left = max_bytes
@@ -96,11 +98,18 @@ def choose(names: Sequence[str], verdicts: Sequence[str], limit: int | None) -> 
 
     The choice depends on the ids alone and is the same each time; a smaller one is the beginning of a larger one.
     """
-    drawn = sorted(range(len(names)), key=lambda n: hashlib.sha256(names[n].encode("utf-8", "replace")).digest())
-    queues = {verdict: [n for n in drawn if verdicts[n] == verdict] for verdict in reversed(VERDICTS)}
-    longest = max(map(len, queues.values()), default=0)
-    turns = (queue[turn] for turn in range(longest) for queue in queues.values() if turn < len(queue))
-    return [n for n, _ in zip(turns, range(len(names) if limit is None else limit), strict=False)]
+    most = len(names) if limit is None else limit
+
+    def draw(place: int) -> bytes:
+        return hashlib.sha256(names[place].encode("utf-8", "replace")).digest()
+
+    members: dict[str, list[int]] = {verdict: [] for verdict in reversed(VERDICTS)}
+    for place, verdict in enumerate(verdicts):
+        members[verdict].append(place)
+    queues = [nsmallest(most, places, key=draw) for places in members.values()]
+    longest = max(map(len, queues), default=0)
+    turns = (queue[turn] for turn in range(longest) for queue in queues if turn < len(queue))
+    return [n for n, _ in zip(turns, range(most), strict=False)]
 
 
 class _Finder:

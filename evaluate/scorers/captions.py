@@ -38,10 +38,14 @@ class CaptionScorer:
     """All captions at once, because CIDEr counts over all references which words are rare.
 
     Its interval takes the value of each picture as given: the weights of words do not vary with the draw.
+
+    Attributes:
+        scale_of_mean: the headline number is the mean of the values of the pictures.
     """
 
     name: str = "captions"
     primary: str = "CIDEr"
+    scale_of_mean: float = 1.0
     higher_is_better: bool = True
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[CaptionTarget]) -> Scores:

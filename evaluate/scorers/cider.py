@@ -60,8 +60,9 @@ def _compare(caption: Grams, texts: Sequence[Grams], weights: dict[tuple[str, ..
             if not square:
                 continue
             product = 0.0
-            for gram in values.keys() & counts.keys():
-                there = counts[gram] * weights[gram]
-                product += min(values[gram], there) * there
+            for gram, value in values.items():  # in this order, or the last digit changes from run to run
+                if gram in counts:
+                    there = counts[gram] * weights[gram]
+                    product += min(value, there) * there
             total += penalty * product / (norm * math.sqrt(square))
     return 10.0 * total / (ORDERS * len(texts))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from evaluate.demo.files import write_rows
 from evaluate.records import read_parts
+from tests.warm import WarmProcess
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path("playground/quickstart")
@@ -46,11 +47,10 @@ def write_questions(root: Path, count: int = 12) -> Path:
 def start(*arguments: object, code: str | None = None) -> subprocess.Popen[str]:
     """The application in a process group of its own, on the CPU; `code` runs instead of `-m evaluate`."""
     program = ["-m", "evaluate"] if code is None else ["-c", code]
-    inherited = {name: value for name, value in os.environ.items() if name not in _SET_BY_LAUNCHERS}
     return subprocess.Popen(
         [sys.executable, *program, *map(str, arguments)],
         cwd=REPOSITORY,
-        env={**inherited, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**list_inherited(), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -63,6 +63,19 @@ def run(*arguments: object, code: str | None = None) -> subprocess.CompletedProc
     process = start(*arguments, code=code)
     output, errors = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def run_warm(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The same in processes that have nothing to import."""
+    words = [*map(str, arguments)]
+    with WarmProcess("evaluate", *words, environment=list_inherited(), start_new_session=True) as process:
+        output, errors = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(words, process.wait(), output, errors)
+
+
+def list_inherited() -> dict[str, str]:
+    """The environment without what tells a process that somebody has started it as one of several."""
+    return {name: value for name, value in os.environ.items() if name not in _SET_BY_LAUNCHERS}
 
 
 def read_texts(folder: Path) -> dict[str, str]:

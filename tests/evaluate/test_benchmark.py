@@ -51,7 +51,7 @@ def ask(name: str, *pictures: Path) -> Sample:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for name in ("shelf.txt", "labels.txt", "first.png", "last.png"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("x")
     return tmp_path
 
 
@@ -240,3 +240,18 @@ def test_every_published_task_name_means_the_published_data() -> None:
         found = [benchmark.files[0] for benchmark in find(name)]
         assert sorted(found) == sorted(f"data/{file}" for file in files), name
     assert list_benchmarks().keys() >= LATER
+
+
+def test_data_that_may_not_be_read_is_told_with_its_path(root: Path) -> None:
+    class Locked(Shelf):
+        def samples(self, root: Path) -> Sequence[Sample]:
+            raise PermissionError(13, "Permission denied", str(root / "inside.parquet"))
+
+    with pytest.raises(InputError, match=r"^shelf: expected data that can be read, got Permission denied for .*inside"):
+        Locked("shelf").load(root)
+
+
+def test_samples_with_the_same_id_are_named_with_their_places(root: Path) -> None:
+    rows = [replace(ask("a"), prompt=Conversation.ask("?", source=f"labels.txt:{line}")) for line in (3, 7)]
+    with pytest.raises(InputError, match=r"ids, got 'a' twice, in labels\.txt:3 and labels\.txt:7; get the data"):
+        Shelf("shelf", rows=tuple(rows)).load(root)

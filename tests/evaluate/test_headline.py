@@ -107,3 +107,16 @@ def test_sample_that_one_system_has_no_score_for_stays_out_of_its_mean_alone() -
     assert bounds == bound_gain(exact_match(), ([], []), [], (values[0][:3], values[1][:3]), ["a", "b", "c"])
     assert bounds is not None
     assert bounds[1] > 0
+
+
+def test_a_scorer_whose_headline_is_a_mean_is_not_asked_again() -> None:
+    class Mean(GroupMean):
+        primary, scale_of_mean = "accuracy", 100.0
+
+        def statistics(self, predictions: Sequence[str], targets: Sequence[Any]) -> Any:
+            raise AssertionError("the values of the samples are known")
+
+    predictions, targets, clusters = draw(0, 0.8)
+    values = [score_exact_match(said, wanted) for said, wanted in zip(predictions, targets, strict=True)]
+    expected = bound_headline(exact_match(), predictions, targets, values, clusters)
+    assert bound_headline(Mean(), predictions, targets, values, clusters) == expected

@@ -71,9 +71,9 @@ def test_long_lists_of_pictures_tell_how_far_they_are(
     [
         ("version https://git-lfs.github.com/spec/v1\n", "expected data in {file}, got a pointer of git-lfs; get"),
         ("\n<!DOCTYPE html>\n<title>404</title>", "expected data in {file}, got a web page; get the file again"),
-        ("", "expected data in {file}, got an empty file; get it again"),
+        ("", "expected data in {file}, got an empty file; get the file again"),
         ('{"id": "1"}\n', "{file}:1: expected the keys id, image, question, answer, kind, got no image"),
-        ('{"id": 1, "image": 3, "question": "?", "answer": "x", "kind": ""}', "expected samples that can be read, got"),
+        ('{"id": 1, "image": 3, "question": "?", "answer": "x", "kind": ""}', "{file}:1: expected texts as id, image"),
     ],
     ids=["git-lfs", "web page", "empty", "keys", "type"],
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import json
 from pathlib import Path
 
 import pytest
 
-from evaluate.jsonl import read_json, read_object, read_rows, write_rows
+from evaluate.jsonl import is_id, keep_all, parse, quote, read_json, read_object, read_rows, read_some
 from internvl.errors import InputError
 
 
@@ -66,10 +68,56 @@ def test_what_is_no_object_is_named_with_the_remedy(file: Path, content: str) ->
         read_object(file, "wait")
 
 
-def test_rows_are_written_whole_and_half_of_a_character_stops_nothing(file: Path) -> None:
-    write_rows(file, [{"a": "é\n"}, {"a": "\ud83d"}])
-    assert [row for _, row in read_rows(file, "a")] == [{"a": "é\n"}, {"a": "?"}]
-    with pytest.raises(TypeError):
-        write_rows(file, [{"a": object()}])
-    assert len(file.read_text(encoding="utf-8").splitlines()) == 2
-    assert [*file.parent.glob(".*")] == []
+def test_byte_order_marks_are_no_content(file: Path) -> None:
+    file.write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n')
+    assert read_json(file) == {"id": 1}
+    assert [row for _, row in read_rows(file, "id")] == [{"id": 1}]
+
+
+def test_ids_are_whole_numbers_or_texts() -> None:
+    assert all(map(is_id, (0, 7, "a", "0", " ")))
+    assert not any(map(is_id, ("", None, True, 1.0, [1], {})))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a": [1, 2.5, null]}\n',
+        b' {"a": 1}',
+        b'\xef\xbb\xbf{"a": 1}\r\n',
+        b"NaN",
+        '{"é": "図"}'.encode("utf-16-le"),
+        b"1 \n",
+    ],
+    ids=["plain", "indented", "mark", "no number", "other encoding", "space"],
+)
+def test_a_line_is_read_as_by_json(line: bytes) -> None:
+    assert repr(parse(line)) == repr(json.loads(line))
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1} {"b": 2}\n', b"", b'"\xff"'])
+def test_what_json_refuses_is_refused(line: bytes) -> None:
+    told = []
+    for read in (json.loads, parse):
+        with pytest.raises(ValueError, match=r"char|decode") as error:
+            read(line)
+        told.append(repr(error.value))
+    assert told[0] == told[1]
+
+
+def test_a_text_is_quoted_as_by_json() -> None:
+    text = "".join(map(chr, [*range(0x250), 0x2028, 0xD83D, 0x1F642]))
+    assert quote(text) == json.dumps(text, ensure_ascii=False)
+
+
+def test_some_rows_are_found_by_their_places(file: Path) -> None:
+    file.write_bytes(b'{"a": 0}\n\nbroken\n{"a": 2}\n')
+    assert read_some(file, {0, 2}) == {0: {"a": 0}, 2: {"a": 2}}
+
+
+def test_garbage_is_looked_for_again_afterwards() -> None:
+    with keep_all():
+        with keep_all():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()

@@ -23,7 +23,7 @@ from evaluate.report import read_report
 from evaluate.sample import Generation, Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
-from tests.evaluate.questions import FOLDER, count_lines, read_texts, run, start, write_questions
+from tests.evaluate.questions import FOLDER, count_lines, read_texts, run_warm, start, write_questions
 
 COUNT = 40
 UNREADABLE = "010"
@@ -62,7 +62,7 @@ class Place:
 
     def run(self, *more: object) -> str:
         """What the command prints."""
-        done = run(*self.command, "--allow-size", *more)
+        done = run_warm(*self.command, "--allow-size", *more)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -145,7 +145,7 @@ def test_fewer_samples_than_processes_and_two_benchmarks_in_one_command(tmp_path
     (tmp_path / "mine.py").write_text(MINE)
     words = ["--root", root, "--output", tmp_path / "out", "--devices", 2, "--benchmark", tmp_path / "mine.py"]
     for _ in range(2):
-        done = run("fake:red", "quickstart,mine", *words)
+        done = run_warm("fake:red", "quickstart,mine", *words)
         assert done.returncode == 0, done.stderr
         assert [line for line in done.stdout.splitlines() if "accuracy" in line] == [
             f"{name}: accuracy 100.00  (1 samples, 0 errors, 0 unparsed; {protocol})"
@@ -161,7 +161,7 @@ def test_killed_command_goes_on_where_it_stopped(straight: Place, place: Place) 
     assert 0 < done < COUNT, "the kill came too late to be in the middle"
     with (place.folder / "part-0.jsonl").open("ab") as part:
         part.write(b'{"id": "000-0", "te')  # a kill inside a write
-    refused = run(*place.command, "--batch-size", 1, "--score-only")
+    refused = run_warm(*place.command, "--batch-size", 1, "--score-only")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert f"expected {COUNT} predictions" in refused.stderr
     output = place.run("--batch-size", 1)

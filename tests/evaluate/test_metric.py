@@ -6,13 +6,13 @@ import doctest
 import json
 import math
 import pickle
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import multiprocessing
 from torchmetrics import MetricCollection
 
 from evaluate import metric as module
@@ -23,6 +23,7 @@ from evaluate.scorers.exact_match import exact_match
 from evaluate.scorers.gqa import GQATarget, gqa
 from evaluate.scorers.relaxed_accuracy import relaxed_accuracy
 from evaluate.scorers.vqa_accuracy import VQATarget, vqa_accuracy
+from tests.warm import WarmProcess
 
 PREDICTIONS = ["red", "", "图 🙂 é\u2028", "two\nlines\x00", "a" * 3000, "no", "\ud83d"]
 TARGETS: list[Any] = ["red", "", ["x", "图 🙂 é"], "two lines", "a" * 3000, ["yes", "maybe"], "\ud83d"]
@@ -191,7 +192,11 @@ def score_shares(rank: int, folder: Path) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, float]]]:
     """The results of two processes."""
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(score_shares, (folder,), nprocs=2)
+    processes = [WarmProcess("tests.evaluate.test_metric", str(rank), str(folder)) for rank in range(2)]
+    for process in processes:
+        with process:
+            _, errors = process.communicate(timeout=120)
+        assert process.wait() == 0, errors
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
@@ -208,3 +213,7 @@ def test_two_processes_equal_the_whole(ranks: list[dict[str, dict[str, float]]],
 @pytest.mark.parametrize("name", list(SHARES))
 def test_process_keeps_its_own_share_after_the_exchange(ranks: list[dict[str, dict[str, float]]], name: str) -> None:
     assert [results[f"{name} kept"]["updates"] for results in ranks] == [len(share) for share in SHARES[name]]
+
+
+if __name__ == "__main__":
+    score_shares(int(sys.argv[1]), Path(sys.argv[2]))

@@ -35,7 +35,7 @@ def test_rows_come_with_their_number_across_batches(tmp_path: Path) -> None:
 )
 def test_what_is_no_table_is_named_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.parquet").write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.parquet: expected a table in Parquet, got .*; get the file") as caught:
+    with pytest.raises(InputError, match=r"a\.parquet: expected (a table|data) in .*, got .*; get the file") as caught:
         list(read_table(tmp_path / "a.parquet", ("id",)))
     assert "\n" not in str(caught.value)
 
@@ -101,3 +101,12 @@ def test_cell_without_a_picture_is_named(tmp_path: Path) -> None:
     for value in (nothing, empty, "text"):
         with pytest.raises(InputError, match="a:1: expected a picture, got"):
             check_picture(value, "a:1")
+
+
+@pytest.mark.parametrize(
+    ("start", "got"), [(b"version https://git-lfs.github.com/spec/v1", "a pointer of git-lfs"), (b"", "an empty file")]
+)
+def test_what_stands_for_a_table_is_named(tmp_path: Path, start: bytes, got: str) -> None:
+    (tmp_path / "a.parquet").write_bytes(start)
+    with pytest.raises(InputError, match=f"a.parquet: expected data in .*, got {got}; get the file again"):
+        list(read_table(tmp_path / "a.parquet", ["id"]))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evaluate.jsonl import write_text
 from evaluate.picture_cache import MANIFEST, Entry, name_by_hand, read_manifest, write_manifest
+from evaluate.submission import write_text
 from internvl.errors import InputError
 
 FIRST = Entry(0, "http://x/é.jpg", "fetched", "000_ab.jpg", "ab" * 32, 3, 4)

@@ -10,8 +10,9 @@ import pytest
 from evaluate.benchmark import find
 from evaluate.demo.files import write_rows
 from evaluate.demo.vqa import WRITERS
-from evaluate.questions import PROMPT, Question, pair, read_questions, read_samples, show_question
+from evaluate.questions import PROMPT, Question, read_questions, read_samples, show_question
 from evaluate.sample import Prediction
+from evaluate.submission import pair
 from internvl.errors import InputError
 
 BENCHMARKS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from evaluate.benchmark import Benchmark
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
 from evaluate.report import Report
-from evaluate.run import Run, gather, score
+from evaluate.run import Run, find_version, gather, score
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import MeanScorer, Scorer, Scores
 from evaluate.scorers.exact_match import exact_match
@@ -377,3 +378,9 @@ def test_run_without_a_single_answer_says_why(run: Run, capsys: pytest.CaptureFi
     store(run, *(Prediction(sample.id, "", f"{sample.id}: too long") for sample in SAMPLES))
     assert score(run, clusters(run)).num_errors == 3
     assert capsys.readouterr().err == "warning: shelf: no sample has an answer; the first error: 1: too long\n"
+
+
+def test_version_of_a_package_is_the_installed_one() -> None:
+    for package in ("torch", "pytest"):
+        assert find_version(package) == importlib.metadata.version(package)
+    assert find_version("no_such_package") == "not installed"

@@ -15,3 +15,9 @@ def test_texts_are_no_formulas_and_control_characters_are_left_out(tmp_path: Pat
     [sheet] = load_workbook(path)
     assert [*sheet.values] == [("index", "text"), (1, "=1+1"), (1_000_002, "ab\n答案"), (3, None), (4, "007")]
     assert sheet["B2"].data_type != "f"
+
+
+def test_half_of_a_character_leaves_a_sheet_that_opens(tmp_path: Path) -> None:
+    write_sheet(tmp_path / "a.xlsx", ["text"], [["half \ud83d\x0b"]])
+    [sheet] = load_workbook(tmp_path / "a.xlsx")
+    assert [*sheet.values] == [("text",), ("half ?",)]

@@ -15,7 +15,7 @@ import pytest
 from internvl.workers import end_with_parent, tell_of_thread
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPORTS = "import os, signal, time\nfrom internvl.workers import *\n"
+IMPORTS = "import os, signal, sys, time\nIS_SHIELDED = {}\nfrom internvl.workers import *\n"
 SCRIPTS = {
     "loader": """
 from torch.utils.data import DataLoader, Dataset
@@ -33,6 +33,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 def number(_):
     time.sleep(0.2)
+    # What the server has imported no worker needs to import.
+    assert ("torch" in sys.modules) == IS_SHIELDED
     return os.getpid()
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(2, mp_context=get_context(START_METHOD), initializer=end_with_parent)
@@ -55,7 +57,7 @@ def is_running(process: int) -> bool:
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_kill_takes_the_workers_along(kind: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(f"{IMPORTS}{SCRIPTS[kind]}")
+    script.write_text(f"{IMPORTS.format(False)}{SCRIPTS[kind]}")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
@@ -95,7 +97,7 @@ def test_shielded_workers_outlive_signals_to_all_and_obey_their_parent(
 ) -> None:
     script = tmp_path / "script.py"
     begin = f"if __name__ == '__main__':\n    shield_workers()\n    signal.signal({int(number)}, lambda *_: None)\n"
-    script.write_text(f"{IMPORTS}{begin}{SCRIPTS[kind].replace('time.sleep(60)', 'input()')}")
+    script.write_text(f"{IMPORTS.format(True)}{begin}{SCRIPTS[kind].replace('time.sleep(60)', 'input()')}")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen(
         [sys.executable, script],

@@ -21,7 +21,7 @@ from tests.tiny_run import (
     read_weights,
     record_samples,
     run_here,
-    run_process,
+    run_warm,
     train_here,
     write_arguments,
     write_bad_files,
@@ -158,7 +158,7 @@ def test_two_processes_stop_with_one_message(checkpoint, tmp_path):
     places = [5, 12, 19, 25, 30]
     meta = write_rows(tmp_path / "data", "a broken picture", places)
     options = {"max_steps": 10, "devices": 2, "data.max_bad_share": 0.1, "data.num_workers": 1}
-    done = run_process(*write_arguments(checkpoint, meta, tmp_path / "run", **options))
+    done = run_warm(*write_arguments(checkpoint, meta, tmp_path / "run", **options))
     assert_stopped(done, tmp_path / "run", 5, "10.00%", [place + 1 for place in places])
 
 

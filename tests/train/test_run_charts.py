@@ -11,7 +11,7 @@ from tests.tiny_run import (
     make_row,
     mixed_rows,
     read_scalars,
-    run_process,
+    run_warm,
     train_here,
     write_arguments,
     write_meta,
@@ -100,7 +100,7 @@ def test_curves_of_speed_data_and_memory_have_values_that_can_be(expected):
 @pytest.mark.slow
 def test_two_processes_have_the_curves_of_one(checkpoint, three, expected, tmp_path):
     options = OPTIONS | {"devices": 2, "per_device_batch_size": 2, "data.max_packed_tokens": 200}
-    done = run_process(*write_arguments(checkpoint, three, tmp_path, **options))
+    done = run_warm(*write_arguments(checkpoint, three, tmp_path, **options))
     assert (done.code, done.errors) == (0, "")
     curves = read_scalars(tmp_path)
     assert_same_losses(curves, expected)

@@ -16,7 +16,7 @@ from tests.tiny_run import (
     read_bad,
     read_scalars,
     record_samples,
-    run_process,
+    run_warm,
     train_here,
     write_arguments,
     write_bad_files,
@@ -83,7 +83,7 @@ def test_two_processes_train_as_one_and_each_goes_on_for_the_other(
     with record_samples() as samples:
         train_here(one)
     two = write_arguments(checkpoint, mixed, tmp_path / "two", **shared | options, devices=2)
-    done = run_process(*two)
+    done = run_warm(*two)
     assert (done.code, done.errors) == (0, "")
     assert f"\nbatch: {batches}" in done.output
     # The first process speaks for both.
@@ -112,7 +112,7 @@ def test_two_processes_train_as_one_and_each_goes_on_for_the_other(
     assert read_scalars(rest)["train/loss"] == pytest.approx(losses, rel=1e-5)
     # And two for one.
     rest = stop_after(tmp_path / "one", 4, tmp_path / "rest of one")
-    done = run_process(*two, f"--output_dir={rest}")
+    done = run_warm(*two, f"--output_dir={rest}")
     assert (done.code, done.errors) == (0, "")
     assert read_scalars(rest)["train/loss"] == pytest.approx(losses, rel=1e-5)
     bad = {step: expected["data/bad_samples"][step] for step in left}

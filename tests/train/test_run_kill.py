@@ -25,6 +25,7 @@ from tests.tiny_run import (
     write_bad_files,
     write_meta,
 )
+from tests.warm import WarmProcess
 from train.state import find_states
 
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ def undisturbed(checkpoint: Path, mixed: Path, tmp_path_factory: pytest.TempPath
 def kill(arguments: list[str], step: int) -> int:
     """Start a run, and kill its process some moments after this step; the step that it began with."""
     first = 0
-    with start_process(*arguments, start_new_session=True) as process:
+    with WarmProcess("train", *arguments, start_new_session=True) as process:
         for line in process.stdout:
             if line.startswith("step "):
                 first = first or int(line.split()[1].split("/")[0])
@@ -84,7 +85,7 @@ def kill(arguments: list[str], step: int) -> int:
                 time.sleep(random.uniform(0, 0.1))
                 os.kill(process.pid, signal.SIGKILL)
                 break
-        process.wait(timeout=60)
+        process.wait()
         end_group(process.pid)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, errors

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.tiny_run import build_here, mixed_rows, read_losses, run_process, write_arguments, write_meta
+from tests.tiny_run import build_here, mixed_rows, read_losses, run_warm, write_arguments, write_meta
 
 pytestmark = [pytest.mark.slow, pytest.mark.dist]
 
@@ -43,7 +43,7 @@ def test_random_mixes_go_through(strategy, steps, checkpoint, meta, tmp_path):
     arguments = write_arguments(
         checkpoint, meta, tmp_path / "run", strategy=strategy, **{**OPTIONS, "max_steps": steps, "save_steps": steps}
     )
-    done = run_process(*arguments)  # which waits four minutes for what takes half of one
+    done = run_warm(*arguments)  # which waits four minutes for what takes half of one
     assert (done.code, done.errors) == (0, "")
     assert len(read_losses(tmp_path / "run")) == steps
     pairs = set(zip(*(list_kinds(arguments, rank) for rank in (0, 1)), strict=True))

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from internvl.model import InternVLChatModel
 from internvl.tokenizer import read_tokenizer
-from tests.tiny_run import Done, run_here, run_process, train_here, write_arguments
+from tests.tiny_run import Done, run_here, run_warm, train_here, write_arguments
 from train.state import SavedState, find_states
 
 
@@ -110,6 +110,6 @@ def test_two_processes_stop_with_the_word_of_the_first(strategy, checkpoint, met
     base = Path(shutil.copytree(checkpoint, tmp_path / "base"))
     poison(base, "mlp1.0.weight")
     options = {"devices": 2, "per_device_batch_size": 2, "strategy": strategy}
-    done = run_process(*write_arguments(base, meta, tmp_path / "run", **options))
+    done = run_warm(*write_arguments(base, meta, tmp_path / "run", **options))
     assert len(set(assert_named(done, 1, meta))) == 4  # of both processes
     assert done.errors.count("error: ") == 1

@@ -14,7 +14,7 @@ from tests.tiny_run import (
     read_scalars,
     read_weights,
     run_here,
-    run_process,
+    run_warm,
     write_arguments,
     write_meta,
 )
@@ -54,7 +54,7 @@ def meta(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(checkpoint: Path, meta: Path, folder: Path, **options: Any) -> Path:
     arguments = write_arguments(checkpoint, meta, folder, **{**OPTIONS, **options})
-    done = run_here(arguments) if options["devices"] == 1 else run_process(*arguments)
+    done = run_here(arguments) if options["devices"] == 1 else run_warm(*arguments)
     assert done.code == 0, done.errors
     return folder
 

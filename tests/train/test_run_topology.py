@@ -18,11 +18,11 @@ from tests.tiny_run import (
     read_losses,
     read_weights,
     run_here,
-    run_process,
-    start_process,
+    run_warm,
     write_arguments,
     write_meta,
 )
+from tests.warm import WarmProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.dist]
 
@@ -87,14 +87,14 @@ def write(checkpoint: Path, meta: Path, folder: Path, strategy: str, devices: in
 
 def go_on(checkpoint: Path, meta: Path, folder: Path, strategy: str, devices: int) -> Path:
     arguments = write(checkpoint, meta, folder, strategy, devices)
-    done = run_here(arguments) if strategy == "single" else run_process(*arguments)
+    done = run_here(arguments) if strategy == "single" else run_warm(*arguments)
     assert done.code == 0, done.errors
     return folder
 
 
 def kill(arguments: list[str], step: int) -> None:
     """Start a run, and kill all of its processes at once some moments after this step."""
-    with start_process(*arguments, start_new_session=True) as process:
+    with WarmProcess("train", *arguments, start_new_session=True) as process:
         for line in process.stdout:
             if line.startswith(f"step {step}/"):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
+from evaluate.benchmarks.cmmmu import word_item
 from evaluate.demo.cmmmu import FOLDER, list_rows, write_cmmmu
 from evaluate.demo.files import write_rows
 from evaluate.demo.mmmu import write_table
@@ -66,7 +67,7 @@ def test_test_set_becomes_a_file_for_the_server(tmp_path: Path) -> None:
     lines = (tmp_path / "submission.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[1]) == {"id": "2", "type": "判断", "response": "答案：\n(B)"}
     assert len(lines) == 18
-    with pytest.raises(InputError, match="cmmmu-test: expected an answer to every id, got none to 1; run it again"):
+    with pytest.raises(InputError, match="submission: expected an answer to every sample, got none to 1; run it again"):
         TEST.submission(answers[1:], samples, tmp_path)
 
 
@@ -86,3 +87,10 @@ def test_rows_that_do_not_fit_are_named(tmp_path: Path, place: int, change: dict
     write_table(write_cmmmu(tmp_path) / FIRST, rows)
     with pytest.raises(InputError, match=message):
         VAL.load(tmp_path)
+
+
+def test_pictures_are_numbered_by_their_columns_where_the_table_names_them() -> None:
+    question = '先看<img="b.png">，再看<img="a.png">和<img="c.png">'
+    named = word_item("填空", question, {}, ["a.png", "b.png", None])
+    assert '先看<图片 2>，再看<图片 1>和<img="c.png">' in named
+    assert "先看<图片 1>，再看<图片 2>和<图片 3>" in word_item("填空", question, {}, [None])

@@ -102,7 +102,7 @@ def test_test_set_has_no_score_and_a_file_of_records(tmp_path: Path) -> None:
     benchmark.submission(answers[::-1], samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
     assert (list(rows)[:2], rows["6"]["response"], rows["3"]["precision"]) == (["1", "2"], "答案是 ½?", 1.0)
-    with pytest.raises(InputError, match="mathvista-test: expected an answer to every id, got none to 1; run it again"):
+    with pytest.raises(InputError, match="submission: expected an answer to every sample, got none to 1; run it again"):
         benchmark.submission(answers[1:], samples, tmp_path)
 
 

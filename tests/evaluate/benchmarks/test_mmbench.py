@@ -93,7 +93,9 @@ def test_test_set_only_becomes_a_sheet_and_a_missing_answer_is_named(tmp_path: P
     benchmark.submission(answers, samples, tmp_path)
     [sheet] = load_workbook(tmp_path / "submission.xlsx")
     assert next(sheet.values) == ("index", "question", "A", "B", "C", "D", "prediction", "split")
-    with pytest.raises(InputError, match="mmbench-test-cn: expected an answer to every row, got none to 10;"):
+    with pytest.raises(
+        InputError, match="submission: expected an answer to every sample, got none to 10; run it again"
+    ):
         benchmark.submission(answers[1:], samples, tmp_path)
 
 
@@ -120,8 +122,20 @@ def test_tables_of_another_kind_are_named(tmp_path: Path) -> None:
         MMBench(NAME).load(tmp_path)
     path = write_table(tmp_path, NAME, list_rows()) / TABLES[NAME]
     path.write_bytes(path.read_bytes().replace("猫".encode(), b"\xff"))
-    with pytest.raises(InputError, match="expected a table of tabs in UTF-8, got"):
+    with pytest.raises(InputError, match=r"tsv:\d+: expected text in UTF-8, got"):
         MMBench(NAME).load(tmp_path)
     path.write_bytes(b"\n".join(path.read_bytes().split(b"\n")[:2]) + b"\n10\tWhat?\n")
     with pytest.raises(InputError, match=r"tsv:3: expected 14 cells, got 2"):
         MMBench(NAME).load(tmp_path)
+
+
+def test_questions_without_all_rotations_are_told_where_their_number_is_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = list_rows()
+    write_table(tmp_path, NAME, rows)
+    MMBench(NAME, table=str(TABLES[NAME])).load(tmp_path)
+    assert capsys.readouterr().err == ""
+    write_table(tmp_path, NAME, rows[:-1])
+    MMBench(NAME, table=str(TABLES[NAME])).load(tmp_path)
+    assert "tsv: 1 of 3 questions lack rotations; the others decide" in capsys.readouterr().err

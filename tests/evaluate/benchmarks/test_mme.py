@@ -59,7 +59,7 @@ def test_releases_that_are_not_there_or_broken_are_named(
     with pytest.raises(InputError, match=r"count/0001\.txt:1: expected a question, a tab, and Yes or No, got 'Is it"):
         build_tables(tmp_path / FOLDER)
     text.write_bytes("是\tYes".encode("gbk"))
-    with pytest.raises(InputError, match=r"0001\.txt: expected text in UTF-8, got"):
+    with pytest.raises(InputError, match=r"0001\.txt:1: expected text in UTF-8, got"):
         build_tables(tmp_path / FOLDER)
     (flat / "0001.jpg").unlink()
     with pytest.raises(MissingError, match=r"0001\.txt: expected its picture in .*count"):
@@ -75,7 +75,7 @@ def test_broken_tables_are_named(tmp_path: Path) -> None:
     for content, message in (
         ("0000.jpg\tIs it?\tYes\tyes\n", r"scene\.txt:1: expected picture, question and Yes or No between tabs"),
         ("0000.jpg\tIs it?\tyes\n", r"scene\.txt:1: expected .*, got '0000"),
-        ("0000.jpg\tIs it?\tYes\n", r"scene\.txt: expected two questions about 0000\.jpg, got 1"),
+        ("0000.jpg\tIs it?\tYes\n", r"scene\.txt:1: expected two questions about 0000\.jpg, got 1"),
     ):
         table.write_text(content)
         with pytest.raises(InputError, match=message):

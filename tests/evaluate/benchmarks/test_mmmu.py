@@ -103,7 +103,9 @@ def test_test_set_becomes_a_file_for_the_server(root: Path, tmp_path: Path) -> N
     benchmark.submission(answers[::-1], samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
     assert list(rows.items())[:2] == [("test_Accounting_1", "B"), ("test_Accounting_2", "π ≈ 3")]
-    with pytest.raises(InputError, match="mmmu-test: expected an answer to every id, got none to test_Accounting_1"):
+    with pytest.raises(
+        InputError, match="submission: expected an answer to every sample, got none to test_Accounting_1;"
+    ):
         benchmark.submission(answers[1:], samples, tmp_path)
 
 
@@ -131,6 +133,6 @@ def test_missing_pictures_and_subjects_are_named(tmp_path: Path) -> None:
         take("mmmu-val-multi-image").samples(tmp_path)
     with pytest.raises(MissingError, match=r"Agriculture: expected validation-00000-of-.*, which does not exist"):
         take("mmmu-val").load(tmp_path)
-    (tmp_path / FOLDER / "README.md").touch()
+    (tmp_path / FOLDER / "README.md").write_text("# MMMU\n", encoding="utf-8")
     with pytest.raises(MissingError, match=r"Accounting: expected test-00000-of"):
         take("mmmu-test").load(tmp_path)

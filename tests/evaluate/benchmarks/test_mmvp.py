@@ -70,5 +70,5 @@ def test_another_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Questions\.csv: expected the columns lndex .* got number, Question; get"):
         Mmvp("mmvp").load(tmp_path)
     (tmp_path / QUESTIONS).write_bytes("lndex,Frage über".encode("latin-1"))
-    with pytest.raises(InputError, match="expected a table in UTF-8, got"):
+    with pytest.raises(InputError, match=r"csv:1: expected text in UTF-8, got"):
         Mmvp("mmvp").load(tmp_path)

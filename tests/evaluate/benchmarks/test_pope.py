@@ -97,3 +97,19 @@ def test_submission_keeps_the_order_of_the_questions(tmp_path: Path) -> None:
     benchmark.submission([Prediction(sample.id, f"答 {sample.id}") for sample in samples[::-1]], samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
     assert rows[1] == {"question_id": 2, "text": "答 adversarial/2", "model_id": "", "metadata": {}}
+
+
+def test_labels_of_another_commit_are_refused_at_the_published_size(tmp_path: Path) -> None:
+    counts = {"adversarial": 3000, "popular": 2910, "random": 3000}
+    rows = {
+        category: [
+            {"question_id": n, "image": "a.jpg", "text": f"Is there a {n}?", "label": "no"} for n in range(count)
+        ]
+        for category, count in counts.items()
+    }
+    for category, labels in rows.items():
+        write_rows(tmp_path / label_file(category), labels)
+    asked = [{**row, "category": category} for category, labels in rows.items() for row in labels]
+    write_rows(tmp_path / QUESTIONS, asked)
+    with pytest.raises(InputError, match=r"2910 random labels, got 3000 adversarial, 2910 popular, 3000 random; get"):
+        Pope("pope").samples(tmp_path)

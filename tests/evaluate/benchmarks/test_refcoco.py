@@ -70,9 +70,10 @@ def test_answers_of_the_small_set_score_as_by_hand_also_through_the_metric(tmp_p
 def test_submission_keeps_the_answers_as_they_are(tmp_path: Path) -> None:
     benchmark = RefCOCO(NAME, file="refcoco+_testA")
     samples = benchmark.load(write_refcoco(tmp_path))
-    benchmark.submission([Prediction("1", "Café\n"), Prediction("0", "", "gone")], samples, tmp_path)
+    answers = [Prediction("1", "Café\n"), Prediction("0", "", "gone"), Prediction("2", "x"), Prediction("3", "y")]
+    benchmark.submission(answers, samples, tmp_path)
     rows = json.loads((tmp_path / "submission.json").read_text(encoding="utf-8"))
-    assert [row["answer"] for row in rows] == ["Café\n", ""]
+    assert [row["answer"] for row in rows] == ["Café\n", "", "x", "y"]
 
 
 @pytest.mark.parametrize(

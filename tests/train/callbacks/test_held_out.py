@@ -17,7 +17,7 @@ from tests.tiny_run import (
     mixed_rows,
     read_scalars,
     read_weights,
-    run_process,
+    run_warm,
     train_here,
     write_arguments,
     write_meta,
@@ -122,7 +122,7 @@ def test_two_processes_that_spread_a_model_measure_the_same(checkpoint, meta, he
     train_here(write_arguments(checkpoint, meta, tmp_path / "one", **options))
     # Six batches of two rows for two ranks that spread their parameters: both pass as often.
     two = {**options, "devices": 2, "strategy": "fsdp2", "per_device_batch_size": 2}
-    done = run_process(*write_arguments(checkpoint, meta, tmp_path / "two", **two))
+    done = run_warm(*write_arguments(checkpoint, meta, tmp_path / "two", **two))
     assert done.code == 0, done.errors
     assert done.output.count("held out: loss ") == 3
     expected, points = (read_points(tmp_path / name) for name in ("one", "two"))
