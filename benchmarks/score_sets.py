@@ -241,7 +241,7 @@ def write_pope(make: Maker) -> Answers:
 
 def write_mme(make: Maker) -> Answers:
     """MME: a table per category, two questions about each picture."""
-    said, total = [], make.size(2_374) // 2
+    said, total = [], max(len(CATEGORIES), make.size(2_374) // 2)
     for place, category in enumerate(CATEGORIES):
         lines = []
         for number in range(total * place // len(CATEGORIES), total * (place + 1) // len(CATEGORIES)):

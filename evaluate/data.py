@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from evaluate.batches import Batches, Item
+from evaluate.batches import Batches
 from evaluate.predictor import measure_prompt
+from evaluate.prompts import PromptDataset
 from evaluate.sample import Generation, Sample
 from evaluate.shares import share_out
-from internvl.conversation import Conversation
-from internvl.errors import InputError
 from internvl.workers import START_METHOD, allow_many_files, end_with_parent, shield_workers
 
 _PICTURES_AHEAD = 512
 """Prepared pictures that wait at most: memory for them is not asked for."""
-
-
-class PromptDataset(Dataset[list[Item]]):
-    """Prepares prompts in worker processes; a prompt that cannot be prepared is a record, not a crash.
-
-    Args:
-        groups: samples that are prepared one after the other, because they share their pictures.
-        processor: of the predictor.
-    """
-
-    def __init__(self, groups: Sequence[Sequence[Sample]], processor: Callable[[Conversation], Any]) -> None:
-        self.groups = groups
-        self.processor = processor
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, index: int) -> list[Item]:
-        """The prepared prompts of a group, or the reason why there is none."""
-        return [self._prepare(sample) for sample in self.groups[index]]
-
-    def _prepare(self, sample: Sample) -> Item:
-        try:
-            return Item(sample.id, self.processor(sample.prompt), None)
-        except InputError as error:
-            return Item(sample.id, None, str(error))
 
 
 class BenchmarkDataModule(L.LightningDataModule):

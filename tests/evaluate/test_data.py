@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from evaluate.batches import Batches, Item
-from evaluate.data import BenchmarkDataModule, PromptDataset
-from evaluate.predictors.fake import FakePredictor
+from evaluate.batches import Batches
+from evaluate.data import BenchmarkDataModule
 from evaluate.sample import Generation, Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
@@ -47,20 +46,6 @@ def load(
 
 def names(batches: Batches) -> list[list[str]]:
     return [[item.id for item in batch] for batch in batches]
-
-
-def test_prompt_that_cannot_be_prepared_becomes_an_error_record() -> None:
-    dataset = PromptDataset([[ask("a"), ask("missing")], [ask("broken")], [ask("b")]], prepare)
-    assert [dataset[index] for index in range(len(dataset))] == [
-        [Item("a", "Why?", None), Item("missing", None, "missing: picture: expected a file")],
-        [Item("broken", None, "broken: picture: expected a readable picture")],
-        [Item("b", "Why?", None)],
-    ]
-
-
-def test_mistake_of_ours_is_not_hidden_in_a_record() -> None:
-    with pytest.raises(ZeroDivisionError):
-        PromptDataset([[ask("bug")]], prepare)[0]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 8])
@@ -109,8 +94,3 @@ def test_prompts_of_many_pictures_are_not_prepared_far_ahead() -> None:
     few: Any = load([ask(f"{k}", pictures=1) for k in range(9)], batch_size=8, num_workers=2)
     many: Any = load([ask(f"{k}", pictures=100) for k in range(9)], batch_size=8, num_workers=2)
     assert (few.groups.prefetch_factor, many.groups.prefetch_factor) == (16, 2)
-
-
-def test_prompts_of_a_predictor_that_prepares_nothing_are_their_texts() -> None:
-    [[item]] = [PromptDataset([[ask("a", pictures=1)]], FakePredictor("yes").processor)[0]]
-    assert item == Item("a", "<image>\nWhy?", None)
