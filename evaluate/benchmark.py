@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluate.judging import Rubric
 from evaluate.sample import Generation, Prediction, Sample, list_missing
 from evaluate.scorer import Scorer
 from evaluate.user_file import import_file, tell_error
@@ -82,8 +83,17 @@ class Benchmark(ABC):
     def scorer(self) -> Scorer | None:
         """The rule; None where only a test server can score."""
 
+    def rubric(self) -> Rubric | None:
+        """How a judge is asked about the answers; None where none is."""
+        return None
+
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:  # noqa: B027
         """Write the file a test server or another tool takes; by default there is none."""
+
+    def review(  # noqa: B027
+        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+    ) -> None:
+        """Write the published files of judged answers; by default there are none."""
 
     def load(self, root: Path) -> list[Sample]:
         """The samples, checked: files, ids, published size, first and last picture.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evaluate.jsonl import read_object
+from evaluate.scorer import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Report:
         settings: everything that can change the number.
         num_expected: samples of the whole benchmark, where the number is of a part.
         errors: ids of the samples without an answer.
+        judging: who judged the answers, with what outcome and at which cost; None where no judge was needed.
     """
 
     benchmark: str
@@ -42,16 +44,51 @@ class Report:
     settings: Mapping[str, Any]
     num_expected: int | None = None
     errors: Sequence[str] = ()
+    judging: Mapping[str, Any] | None = None
 
     @property
     def score(self) -> float:
         """The headline number."""
         return self.metrics[self.primary]
 
+    def describe(self) -> dict[str, Any]:
+        """The content of `report.json`."""
+        values = asdict(self) | {"score": self.score}
+        return values if self.judging is not None else {name: values[name] for name in values if name != "judging"}
+
+    def name_judge(self, account: Mapping[str, Any], passes: Sequence[Scores]) -> Report:
+        """The report of numbers that a judge stands behind: its name is part of each of them.
+
+        Args:
+            account: of the judging.
+            passes: the scores of each pass; the first is the number, all of them give mean and deviation.
+        """
+        ending = f" by {account['judge']}"
+        metrics = {name + ending: number for name, number in self.metrics.items()}
+        if len(passes) > 1:
+            import statistics
+
+            values = [one.metrics[self.primary] for one in passes]
+            metrics[f"{self.primary}_mean_of_{len(values)}{ending}"] = statistics.fmean(values)
+            metrics[f"{self.primary}_deviation_of_{len(values)}{ending}"] = statistics.stdev(values)
+        judge = {
+            "rubric": account["rubric"],
+            "judge": account["judge"],
+            "judge_endpoint": account["endpoint"],
+            "judge_profile": account["profile"],
+        }
+        return replace(
+            self,
+            primary=self.primary + ending,
+            metrics=metrics,
+            settings={**self.settings, **judge},
+            judging=account,
+        )
+
     def write(self, folder: Path) -> None:
         """Write `report.json`, whole or not at all."""
         partial = folder / ".report.json.partial"
-        values = asdict(self) | {"score": self.score}
+        values = self.describe()
         text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
         partial.write_bytes(text.encode("utf-8", "replace"))
         partial.replace(folder / "report.json")
@@ -63,7 +100,14 @@ class Report:
         named = ", ".join(self.errors[:3]) + (", ..." if len(self.errors) > 3 else "")
         errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
         counts = f"{samples} samples, {errors}, {self.num_unparsed} unparsed"
-        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {self.protocol})"
+        beside = ""
+        if self.judging is not None:
+            from evaluate.judges.sentences import tell_cost, tell_verdicts
+
+            counts += f"; {tell_verdicts(self.judging)}; {tell_cost(self.judging)}"
+            start = self.primary.removesuffix(f" by {self.judging['judge']}") + "_"
+            beside = "".join(f", {name} {self.metrics[name]:.2f}" for name in self.metrics if name.startswith(start))
+        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}{beside}  ({counts}; {self.protocol})"
 
 
 def read_report(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
@@ -26,6 +26,9 @@ from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
 from internvl.conversation import Picture
 from internvl.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluate.judged import Judged, Judging
 
 _SETTLED = ("precision",)
 
@@ -186,16 +189,18 @@ def gather(run: Run) -> None:
         write_predictions(run.folder, [stored[sample.id] for sample in run.samples])
 
 
-def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:
+def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: Judging | None = None) -> Report | None:
     """Score stored predictions; writes the report and one record per sample.
 
     Args:
         run: the run; its folder holds the predictions.
         clusters: what each sample shares with others.
         partial: where predictions are missing, score those that are there, under another name and beside the run.
+        judging: of the command, where a judge has to read the answers first.
 
     Returns:
-        The report; None where only a test server can score (the submission file is written).
+        The report; None where only a test server can score (the submission file is written), or where nothing was to be
+        asked of the judge.
 
     Raises:
         InputError: predictions are missing; no number is made from a part of a benchmark.
@@ -216,7 +221,11 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    texts = [p.text if p.error is None else NoAnswer() for p in predictions]
+    folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
+    judged = _ask_judge(run, samples, predictions, folder, judging)
+    if judged is None and run.benchmark.rubric() is not None:
+        return None
+    texts = judged.texts[0] if judged else [p.text if p.error is None else NoAnswer() for p in predictions]
     targets = [s.target for s in samples]
     errors = tuple(p.id for p in predictions if p.error is not None)
     scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
@@ -237,11 +246,26 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         num_expected=len(run.samples) if missing else None,
         errors=errors,
     )
-    folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
+    if judged is not None:
+        others = [_judge(run.name, scorer, more, targets, [p.id for p in predictions]) for more in judged.texts[1:]]
+        report = report.name_judge(judged.account, [scores, *others])
+        run.benchmark.review(predictions, judged.texts[0], samples, folder)
     folder.mkdir(exist_ok=True)
-    _write_samples(folder, rows, scores.samples)
+    _write_samples(folder, rows, scores.samples, judged)
     report.write(folder)
     return report
+
+
+def _ask_judge(
+    run: Run, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path, judging: Judging | None
+) -> Judged | None:
+    """The verdicts on all answers; None where no judge is needed, or asked."""
+    rubric = run.benchmark.rubric()
+    if rubric is None:
+        return None
+    from evaluate.judged import Judging
+
+    return (judging or Judging()).judge(run, rubric, samples, predictions, folder)
 
 
 def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any], ids: Sequence[str]) -> Scores:
@@ -266,11 +290,15 @@ def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[An
 
 
 def _write_samples(
-    folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]
+    folder: Path,
+    rows: Sequence[tuple[Sample, Prediction, str]],
+    values: Sequence[float | None],
+    judged: Judged | None,
 ) -> None:
     lines = []
     numbers: dict[str, int] = {}
-    for (sample, prediction, cluster), value in zip(rows, values, strict=True):
+    verdicts = judged.rows if judged is not None else [None] * len(rows)
+    for (sample, prediction, cluster), value, verdict in zip(rows, values, verdicts, strict=True):
         record = {
             "id": sample.id,
             "prompt": sample.prompt.turns[-1].text,
@@ -281,6 +309,7 @@ def _write_samples(
             "score": value,
             "cluster": numbers.setdefault(cluster, len(numbers)),
             **sample.info,
+            **({} if verdict is None else {"judge": verdict}),
         }
         lines.append(json.dumps(record, ensure_ascii=False, default=_plain))
     # An answer may hold half of a pair of code units, which no file can.

@@ -6,10 +6,11 @@ import argparse
 import hashlib
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from evaluate.answers import Answers, read_answers
+from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -39,13 +40,17 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--allow-size", action="store_true", help="accept another number of samples than published")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_judge_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 2 is a mistake that the message explains."""
+    """Run the command; 2 is a mistake that the message explains, 3 too few verdicts, 4 a judge without key."""
+    from evaluate.judged import Judging
+
     options = build_parser().parse_args(arguments)
     try:
+        judging = Judging(read_judge_options(options))
         if options.source.is_dir():
             if options.name:
                 raise InputError("--name: expected none for a run folder, which has one; leave it out")
@@ -54,14 +59,16 @@ def main(arguments: list[str]) -> int:
             )
         else:
             run, clusters = store_answers(options)
-        report = score(run, clusters, partial=options.partial)
+        report = score(run, clusters, partial=options.partial, judging=judging)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
+    if report is None and judging.options.dry:
+        return 0
     if report is None:
         print(f"{run.name}: submission file in {run.folder}")
     elif options.json:
-        print(json.dumps(asdict(report) | {"score": report.score}, indent=2, ensure_ascii=False))
+        print(json.dumps(report.describe(), indent=2, ensure_ascii=False))
     else:
         print(report.line())
     around = run.folder.resolve().parent
