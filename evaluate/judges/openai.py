@@ -26,6 +26,10 @@ _MOST_FAILED = 16
 _CHECK = Request((Message("user", ("Hi",)),), 1)
 
 
+class _SilentError(CallError):
+    """The server gave no reply in all attempts."""
+
+
 class _CutError(Exception):
     """No whole answer came; the message says what did."""
 
@@ -70,12 +74,13 @@ class OpenAIJudge:
     _in_flight: int = 0
     _failed: int = 0
     _freed: asyncio.Event | None = None
+    _line: asyncio.Lock | None = None
 
     async def open(self) -> None:
         """Be ready; belongs to the loop that runs."""
         import openai
 
-        self._freed = asyncio.Event()
+        self._freed, self._line = asyncio.Event(), asyncio.Lock()
         # Its own retries are off, so that the counts are true.
         self._client = openai.AsyncOpenAI(
             api_key=self.key, base_url=self.server.url, max_retries=0, timeout=self.seconds
@@ -108,7 +113,7 @@ class OpenAIJudge:
         """
         try:
             completion = await self._complete(request)
-        except CallError as error:
+        except _SilentError as error:
             self._failed += 1
             if self._failed >= _MOST_FAILED:
                 raise JudgeError(self._blame(f"{self._failed} failed calls in a row, the last: {error}")) from None
@@ -147,7 +152,7 @@ class OpenAIJudge:
                 self.counts.retrying += 1
                 await asyncio.sleep(wait if wait else self.draw(failures))
                 self.counts.retrying -= 1
-        raise CallError(f"{reason}, in each of {_ATTEMPTS} attempts" if failures > 1 else reason)
+        raise _SilentError(f"{reason}, after {_ATTEMPTS} attempts")
 
     async def _send(self, request: Request, reservation: Reservation) -> Completion | tuple[Fault, float]:
         """One request: what came of it, and how long the server asks to wait."""
@@ -162,7 +167,7 @@ class OpenAIJudge:
             raw = await asyncio.wait_for(self._client.chat.completions.with_raw_response.create(**body), self.seconds)
             completion = self._read(raw.content, time.monotonic() - begin)
             usage, may_cost = completion.usage, completion.usage is None
-            self.pace.pass_(completion.seconds, self.seconds)
+            self.pace.pass_(time.monotonic(), completion.seconds, self.seconds)
             return completion
         except openai.APIStatusError as error:
             may_cost = False
@@ -172,7 +177,7 @@ class OpenAIJudge:
             if error.status_code == 429 and fault.kind == "again":
                 self.pace.refuse(time.monotonic(), ticket, min(wait, _LONGEST_PAUSE))
             else:
-                self.pace.pass_(0.0, self.seconds)
+                self.pace.pass_(time.monotonic(), 0.0, self.seconds)
             return fault, wait
         except (asyncio.TimeoutError, openai.APITimeoutError):  # another class before Python 3.11
             self.pace.shrink()
@@ -188,25 +193,24 @@ class OpenAIJudge:
         finally:
             self.budget.settle(reservation, usage, may_cost=may_cost)
             self._in_flight -= 1
-            self._wake()
+            if self._freed is not None:
+                self._freed.set()
 
     async def _wait_for_turn(self) -> Ticket:
         """Wait until one more request may be sent."""
         assert self._freed is not None, "the judge is open"
-        while True:
-            if self._in_flight < int(self.pace.window):
-                turn = self.pace.take(time.monotonic())
-                if isinstance(turn, Ticket):
-                    self._in_flight += 1
-                    return turn
-                await asyncio.sleep(min(turn, 5.0))
-            else:
-                await self._freed.wait()
+        assert self._line is not None, "the judge is open"
+        async with self._line:  # first come, first served; and only one of many looks at the clock
+            while True:
                 self._freed.clear()
-
-    def _wake(self) -> None:
-        if self._freed is not None:
-            self._freed.set()
+                if self._in_flight < int(self.pace.window):
+                    turn = self.pace.take(time.monotonic())
+                    if isinstance(turn, Ticket):
+                        self._in_flight += 1
+                        return turn
+                    await asyncio.sleep(min(turn, 5.0))
+                else:
+                    await self._freed.wait()
 
     def _make_body(self, request: Request) -> dict[str, Any]:
         body = make_body(self.server, request)

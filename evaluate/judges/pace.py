@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 _FIRST_WINDOW = 8.0
 _TOLERABLE = 0.05
 """Share of refusals that a rate may have where a refusal costs no pause."""
-_LEAST_SPAN = 0.25
+_LEAST_SPAN = 0.05
+_FIRST_ESTIMATE, _LEAST_ESTIMATE = 3.0, 1.0
+"""Seconds until the first rate is known, and until one is judged."""
+_MEMORY = 60.0
+_PROVEN = 0.85
+"""Share of the best that passed in these seconds, below which the rate never goes."""
+_USELESS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,10 @@ class Pace:
         self._begin: float | None = None
         """Of the span over which `_passed` and `_refused` count."""
         self._passed = self._refused = 0
-        self._estimate_begin, self._estimate_passed = 0.0, 0
+        self._estimate_begin, self._estimate_passed, self._estimate_refused = 0.0, 0, 0
+        self._share, self._useless = 0.0, 0
+        self._passes: deque[float] = deque()
+        self._best, self._best_at = 0.0, 0.0
 
     def take(self, now: float) -> Ticket | float:
         """The leave to send now, or the seconds until it is worth asking again."""
@@ -66,8 +76,14 @@ class Pace:
         self._number += 1
         return Ticket(self._estimate, self._number, rate)
 
-    def pass_(self, seconds: float, limit: float) -> None:
+    def pass_(self, now: float, seconds: float, limit: float) -> None:
         """A reply came after so many seconds, of as many as it may take."""
+        self._passes.append(now)
+        while self._passes[0] < now - _FIRST_ESTIMATE:
+            self._passes.popleft()
+        passing = len(self._passes) / _FIRST_ESTIMATE
+        if passing >= self._best or now - self._best_at > _MEMORY:
+            self._best, self._best_at = passing, now
         self._passed += 1
         self._estimate_passed += 1
         if seconds < limit / 4:  # a server that makes requests wait has enough of them
@@ -80,24 +96,42 @@ class Pace:
     def refuse(self, now: float, ticket: Ticket, wait: float) -> None:
         """A request was refused, with the time to wait that the server named, or 0."""
         self._refused += 1
+        self._estimate_refused += 1
         if wait and now + wait > self._pause_until:
             self._pause_until = self._begin = self._credit_at = self._held = now + wait
+        is_first = self.rate == math.inf
+        known = self._estimate_passed + self._estimate_refused
+        if now - self._estimate_begin < (_FIRST_ESTIMATE if is_first else _LEAST_ESTIMATE):
+            return  # refusals of a moment may be chance
         if ticket.estimate < self._estimate:
             return  # of a rate that is not used any more
-        if wait:
+        share = self._estimate_refused / known
+        if not is_first and not self._helps(share):
+            pass
+        elif wait:
             self._slow_down(now, ticket, wait)
-        elif not self._track(now):
+        elif not self._track(now, share):
             return
         self._estimate += 1
-        self._number = self._passed = self._refused = self._estimate_passed = 0
-        self._estimate_begin, self._begin = now, max(now, self._pause_until)
+        self._number = self._passed = self._refused = self._estimate_passed = self._estimate_refused = 0
+        self._estimate_begin, self._begin = max(now, self._estimate_begin), max(now, self._pause_until)
+
+    def _helps(self, share: float) -> bool:
+        """Whether a lower rate has made refusals rarer; where it has not, they have nothing to do with it."""
+        if 0.8 * self._share <= share <= 1.25 * self._share:
+            self._useless += 1
+        else:
+            self._useless = 0
+        self._share = share
+        return self._useless < _USELESS
 
     def _grow(self, now: float, begin: float) -> None:
         """After a span of its own length, a rate that was used and not refused becomes a higher one."""
         span = now - begin
         if self.rate == math.inf or span < max(1.0, 8 / self.rate):
             return
-        is_clean = self._refused <= _TOLERABLE * (self._passed + self._refused)
+        tolerable = max(_TOLERABLE, 1.25 * self._share) if self._useless >= _USELESS else _TOLERABLE
+        is_clean = self._refused <= tolerable * (self._passed + self._refused)
         if is_clean and self._passed >= 0.7 * self.rate * span:
             below = self.rate < 0.94 * self._refused_rate
             if below or now - self._held > self._patience:
@@ -106,22 +140,21 @@ class Pace:
                 self._step = min(1.0, 2 * self._step)
         self._begin, self._passed, self._refused = now, 0, 0
 
-    def _track(self, now: float) -> bool:
+    def _track(self, now: float, share: float) -> bool:
         """Set the rate to a little more than what passes, where too much is refused; whether it was set."""
-        if self.rate == math.inf:
-            self.rate = 1.05 * max(self._estimate_passed, 1) / max(now - self._estimate_begin, _LEAST_SPAN)
-        else:
-            span = now - (self._begin or 0.0)
-            if span < 2 * _LEAST_SPAN or self._refused < max(2, _TOLERABLE * (self._passed + self._refused)):
-                return False
-            self.rate = 1.05 * max(self._passed, 1) / span
+        span = max(now - self._estimate_begin, _LEAST_SPAN)
+        if self.rate < math.inf and share <= _TOLERABLE:
+            return False
+        passed = 1.05 * max(self._estimate_passed, 1) / span
+        self.rate = passed if self.rate == math.inf or share > 0.3 else 0.96 * self.rate
+        self.rate = max(self.rate, _PROVEN * self._best)
         self._step, self._refused_rate, self._allowance = 0.02, math.inf, 0.0
         return True
 
     def _slow_down(self, now: float, ticket: Ticket, wait: float) -> None:
         """Set the rate below the one that was refused, and never below what passed."""
         is_first = self.rate == math.inf
-        # What was saved up before the first request must not pass for the rate.
+        # The pause that follows belongs to what was saved up before the first request.
         span = now - self._estimate_begin + (wait if is_first else 0.0)
         passed = max(self._estimate_passed, 1) / max(span, _LEAST_SPAN)
         if is_first:
@@ -133,5 +166,6 @@ class Pace:
             self._refused_rate = ticket.rate
             self.rate = max(passed, (0.9 if is_near else 0.6) * ticket.rate)
             self._step, self._patience = 0.02, min(60.0, 2 * self._patience)
+        self.rate = max(self.rate, _PROVEN * self._best)
         self._allowance = self._credit = min(self._burst, self.rate * wait)
         self._credit_at = self._held = self._pause_until
