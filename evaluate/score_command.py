@@ -46,7 +46,7 @@ def build_parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     """Run the command; 2 is a mistake that the message explains, 3 too few verdicts, 4 a judge without key."""
-    from evaluate.judged import Judging
+    from evaluate.judged import CoverageError, Judging
 
     options = build_parser().parse_args(arguments)
     try:
@@ -59,7 +59,11 @@ def main(arguments: list[str]) -> int:
             )
         else:
             run, clusters = store_answers(options)
-        report = score(run, clusters, partial=options.partial, judging=judging)
+        try:
+            report = score(run, clusters, partial=options.partial, judging=judging)
+        except CoverageError:
+            publish_around(run)
+            raise
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -71,10 +75,15 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(report.describe(), indent=2, ensure_ascii=False))
     else:
         print(report.line())
-    around = run.folder.resolve().parent
-    if around.name == run.info.name:  # a folder that was put elsewhere gets no report beside it
-        publish(around)
+    publish_around(run)
     return 0
+
+
+def publish_around(run: Run) -> None:
+    """Write the report over all runs of the model; a folder that was put elsewhere gets none beside it."""
+    around = run.folder.resolve().parent
+    if around.name == run.info.name:
+        publish(around)
 
 
 def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:

@@ -82,16 +82,22 @@ def write_shelf(folder: Path, count: int = 12, failed: Sequence[int] = (), text:
     (folder / "count.txt").write_text(str(count))
     benchmark = BENCHMARKS[0]
     samples = list(benchmark.samples(folder))
-    info = PredictorInfo("tiny", "fake:tiny")
+    info = PredictorInfo("fake_tiny", "fake:tiny")
     run = Run(
         benchmark,
         "fake:tiny",
         info,
         samples,
         Generation(),
-        folder / "results" / "tiny" / "shelf",
+        folder / "results" / "fake_tiny" / "shelf",
         root=folder,
         files=(Path(__file__),),
+    )
+    run.open(fresh=False)
+    writer = PartWriter(run.folder, 0)
+    writer.write(
+        Prediction(s.id, "" if n in failed else f"{text} {n}", "no picture" if n in failed else None)
+        for n, s in enumerate(samples)
     )
     writer.close()
     return run

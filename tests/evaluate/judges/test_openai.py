@@ -58,8 +58,10 @@ def misbehave(words: str, times: int) -> Answer:
         [Answer(content=b"<html>"), Answer(content=b'{"error": "odd"}')],
         [Answer(status=408, error=error), Answer(status=409, error=error)],
     ][number % 8]
+    if number % 8 in (1, 2) and number > 64:
+        faults = []
     if number == 17:
-        faults = [Answer(seconds=1.0)]
+        faults = [Answer(seconds=1.5)]
     if number == 18:
         faults = [Answer(status=502, error=error)] * 5
     return faults[times] if times < len(faults) else Answer(f"reply {words}")
@@ -68,9 +70,10 @@ def misbehave(words: str, times: int) -> Answer:
 def test_four_hundred_calls_end_whatever_the_server_does() -> None:
     words = [str(number) for number in range(400)]
     with serve_judge(JudgeServer(misbehave)) as server:
-        results = ask(server.url, words)
+        results = ask(server.url, words, seconds=1.0)
     assert [one.reply.text for one in results] == [f"reply {word}" for word in words]
-    assert set(server.served.values()) == {1}
+    assert set(server.served.values()) - {2} == {1}
+    assert [word for word, times in server.served.items() if times == 2] in ([], ["17"])  # nobody waited for it
     assert [results[number].attempts for number in (0, 1, 3, 17, 18)] == [1, 2, 3, 2, 6]
     assert server.most_busy > 8
     assert results[0].usage == Usage(100, 10, 2)
@@ -103,22 +106,14 @@ def test_what_ends_a_call() -> None:
 
 
 def test_a_parameter_that_the_server_does_not_know_is_left_out_and_named() -> None:
-    server = JudgeServer()
-
-    def decide(words: str, times: int) -> Answer:
-        body = server.bodies[-1] if server.bodies else {}
-        del body
-        return Answer()
-
     def refuse(words: str, times: int) -> Answer:
         wrong = ("seed", "temperature", "max_tokens")
         if times < len(wrong):
             said = f"Unsupported parameter: '{wrong[times]}' is not supported with this model."
             return Answer(status=400, error={"error": {"message": said, "param": wrong[times]}})
-        return decide(words, times)
+        return Answer()
 
-    server.decide = refuse
-    with serve_judge(server):
+    with serve_judge(JudgeServer(refuse)) as server:
         [result] = ask(server.url, ["a"], seed=0, temperature=0.5)
     assert isinstance(result, Completion)
     assert result.dropped == ("max_tokens->max_completion_tokens", "seed", "temperature")

@@ -11,26 +11,30 @@ from evaluate.judges.pace import Pace, Ticket
 def simulate(rate: float, size: float, count: int, *, names_time: bool, latency: float = 0.05) -> tuple[float, int]:
     """The seconds that so many calls take against a bucket, and how many requests it refused."""
     pace, now, left, last, refused, in_flight = Pace(64), 0.0, size, 0.0, 0, 0
-    events: list[tuple[float, int]] = []
+    events: list[tuple[float, int, bool]] = []  # a reply, or a refused call that has waited
     waiting, number, done = count, 0, 0
     while done < count:
-        turn: Ticket | float = 1.0
+        turn: Ticket | float = math.inf
         while waiting and in_flight < pace.window and isinstance(turn := pace.take(now), Ticket):
-            waiting, in_flight, number = waiting - 1, in_flight + 1, number + 1
+            waiting, number = waiting - 1, number + 1
             left, last = min(size, left + (now - last) * rate), now
             if left >= 1:
-                left -= 1
-                heapq.heappush(events, (now + latency, number))
+                left, in_flight = left - 1, in_flight + 1
+                heapq.heappush(events, (now + latency, number, True))
                 continue
-            refused, in_flight, waiting = refused + 1, in_flight - 1, waiting + 1
-            pace.refuse(now, turn, math.ceil((1 - left) / rate) if names_time else 0.0)
-        wake = now + turn + 1e-6 if isinstance(turn, float) and in_flight < pace.window else math.inf
-        if not events or wake < events[0][0]:
-            now = wake
+            wait = math.ceil((1 - left) / rate) if names_time else 0.0
+            refused += 1
+            pace.refuse(now, turn, wait)
+            heapq.heappush(events, (now + (wait or number % 16 / 8), number, False))
+        if isinstance(turn, float) and (not events or now + turn < events[0][0]):
+            now += turn + 1e-6
             continue
-        now, _ = heapq.heappop(events)
-        in_flight, done = in_flight - 1, done + 1
-        pace.pass_(now, latency, 120)
+        now, _, is_reply = heapq.heappop(events)
+        if is_reply:
+            in_flight, done = in_flight - 1, done + 1
+            pace.pass_(now, latency, 120)
+        else:
+            waiting += 1
     return now, refused
 
 
