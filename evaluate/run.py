@@ -206,13 +206,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: 
         InputError: predictions are missing; no number is made from a part of a benchmark.
     """
     stored = read_parts(run.folder)
-    missing = [sample.id for sample in run.samples if sample.id not in stored]
-    if missing and (not partial or len(missing) == len(run.samples)):
-        raise InputError(
-            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
-            f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
-        )
+    missing = _find_missing(run, stored, partial)
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     if not missing:
@@ -254,6 +248,18 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: 
     _write_samples(folder, rows, scores.samples, judged)
     report.write(folder)
     return report
+
+
+def _find_missing(run: Run, stored: Mapping[str, Prediction], partial: bool) -> list[str]:
+    """The samples without a prediction, where a number may be made without them."""
+    missing = [sample.id for sample in run.samples if sample.id not in stored]
+    if missing and (not partial or len(missing) == len(run.samples)):
+        raise InputError(
+            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
+            f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
+        )
+    return missing
 
 
 def _ask_judge(

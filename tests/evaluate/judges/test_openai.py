@@ -75,7 +75,7 @@ def test_four_hundred_calls_end_whatever_the_server_does() -> None:
     assert set(server.served.values()) - {2} == {1}
     assert [word for word, times in server.served.items() if times == 2] in ([], ["17"])  # nobody waited for it
     assert [results[number].attempts for number in (0, 1, 3, 17, 18)] == [1, 2, 3, 2, 6]
-    assert server.most_busy > 8
+    assert server.most_busy >= 4
     assert results[0].usage == Usage(100, 10, 2)
     assert (results[0].model, results[0].fingerprint) == ("judge-2024-01-01", "fp")
 
