@@ -39,7 +39,7 @@ class Fault:
     Attributes:
         kind: ask again; ask without a parameter; a reply that says so; no call would pass; this one will not.
         reason: of the server, in one line.
-        parameter: that is to be dropped.
+        parameter: that is to be dropped; for `again`, "refused" or "unreachable" where that is what it is.
     """
 
     kind: Kind

@@ -150,7 +150,9 @@ class OpenAIJudge:
                 raise CallError(reason)
             if failures < _ATTEMPTS:
                 self.counts.retrying += 1
-                await asyncio.sleep(wait if wait else self.draw(failures))
+                # The pace keeps the rate by itself; a long wait would only leave the last calls behind.
+                drawn = self.draw(failures - 1 if fault.parameter == "refused" else failures)
+                await asyncio.sleep(wait if wait else drawn)
                 self.counts.retrying -= 1
         raise _SilentError(f"{reason}, after {_ATTEMPTS} attempts")
 
@@ -175,6 +177,7 @@ class OpenAIJudge:
             fault = replace(fault, reason=self.clean(fault.reason))
             wait = read_wait(error.response.headers)
             if error.status_code == 429 and fault.kind == "again":
+                fault = replace(fault, parameter="refused")
                 self.pace.refuse(time.monotonic(), ticket, min(wait, _LONGEST_PAUSE))
             else:
                 self.pace.pass_(time.monotonic(), 0.0, self.seconds)

@@ -10,8 +10,8 @@ _FIRST_WINDOW = 8.0
 _TOLERABLE = 0.05
 """Share of refusals that a rate may have where a refusal costs no pause."""
 _LEAST_SPAN = 0.05
-_FIRST_ESTIMATE, _LEAST_ESTIMATE = 3.0, 1.0
-"""Seconds until the first rate is known, and until one is judged."""
+_LEAST_ESTIMATE, _MEAN_SPAN = 1.0, 3.0
+"""Seconds until a rate is known or judged, and over which a mean is taken of what passes."""
 _MEMORY = 60.0
 _PROVEN = 0.85
 """Share of the best that passed in these seconds, below which the rate never goes."""
@@ -79,9 +79,9 @@ class Pace:
     def pass_(self, now: float, seconds: float, limit: float) -> None:
         """A reply came after so many seconds, of as many as it may take."""
         self._passes.append(now)
-        while self._passes[0] < now - _FIRST_ESTIMATE:
+        while self._passes[0] < now - _MEAN_SPAN:
             self._passes.popleft()
-        passing = len(self._passes) / _FIRST_ESTIMATE
+        passing = len(self._passes) / _MEAN_SPAN
         if passing >= self._best or now - self._best_at > _MEMORY:
             self._best, self._best_at = passing, now
         self._passed += 1
@@ -101,7 +101,7 @@ class Pace:
             self._pause_until = self._begin = self._credit_at = self._held = now + wait
         is_first = self.rate == math.inf
         known = self._estimate_passed + self._estimate_refused
-        if now - self._estimate_begin < (_FIRST_ESTIMATE if is_first else _LEAST_ESTIMATE):
+        if now - self._estimate_begin < _LEAST_ESTIMATE:
             return  # refusals of a moment may be chance
         if ticket.estimate < self._estimate:
             return  # of a rate that is not used any more
