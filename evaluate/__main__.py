@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
 from evaluate.demo.marker import ENDING, find_demo
+from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
@@ -90,11 +92,12 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="FILE", help="a benchmark file of yours"
     )
+    add_judge_options(parser)
     return parser
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 2 is a mistake that the message explains."""
+    """Run the command; 2 is a mistake that the message explains, 3 too few verdicts, 4 a judge without key."""
     if arguments[:1] and arguments[0] in COMMANDS:
         return int(importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:]))
     parser = build_parser()
@@ -108,7 +111,7 @@ def main(arguments: list[str]) -> int:
         run_all(options, Stop(find_place()))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     return 0
 
 
@@ -131,20 +134,28 @@ def run_all(options: argparse.Namespace, stop: Stop) -> None:
             )
         if not stop.place.is_first:
             return
-        mistakes = Mistakes()
-        for run, clusters in prepared:
-            # One that cannot be scored must not cost the others their numbers.
-            with mistakes.gather():
-                if options.predict_only:
-                    gather(run)
-                else:
-                    report = score(run, clusters)
-                    print(report.line() if report else run.tell_submission(), flush=True)
-        if not options.predict_only:
-            for folder in dict.fromkeys(run.folder.parent for run in runs):
-                report_command.publish(folder)
+        mistakes = score_all(prepared, options)
         print("".join(f"{line}\n" for line in skipped), end="", flush=True)
         mistakes.settle("the numbers of the others stand")
+
+
+def score_all(prepared: Sequence[tuple[Run, list[str]]], options: argparse.Namespace) -> Mistakes:
+    """The numbers of all runs, and what kept some from theirs: one that cannot be scored must not cost the others."""
+    from evaluate.judged import Judging
+
+    mistakes, judging = Mistakes(), Judging(read_judge_options(options))
+    for run, clusters in prepared:
+        with mistakes.gather():
+            if options.predict_only:
+                gather(run)
+                continue
+            report = score(run, clusters, judging=judging)
+            if report is not None or not judging.options.dry:
+                print(report.line() if report else run.tell_submission(), flush=True)
+    if not options.predict_only:
+        for folder in dict.fromkeys(run.folder.parent for run, _ in prepared):
+            report_command.publish(folder)
+    return mistakes
 
 
 def prepare(
@@ -171,7 +182,8 @@ def prepare(
     info = describe(options.model)
     mistakes = Mistakes()
     runs: list[tuple[Run, list[str]]] = []
-    notes = note_keys(benchmark for benchmark, _ in loaded.pairs)
+    asks = read_judge_options(options).judge == "openai"
+    notes = note_keys(benchmark for benchmark, _ in loaded.pairs) if asks else []
     for benchmark, samples in loaded.pairs:
         with mistakes.gather():
             run, note = make_run(options, benchmark, info, samples)

@@ -14,9 +14,10 @@ from evaluate.demo.marker import CAUTION
 from evaluate.headline import bound_gain, bound_headline
 from evaluate.interval import Bounds
 from evaluate.jsonl import read_rows
+from evaluate.judging import Verdict
 from evaluate.parser import Parser
 from evaluate.report import read_report
-from evaluate.scorer import MeanScorer, Scorer
+from evaluate.scorer import MeanScorer, NoAnswer, Scorer
 from evaluate.stored import find_one, read_run, read_start
 from evaluate.summary import check_report
 from internvl.errors import InputError, MissingError
@@ -138,6 +139,13 @@ def check_sides(first: Side, second: Side, anyway: bool) -> None:
             f"compare: expected two runs on the same data, got {CAUTION} in {(second, first)[kinds[0]].folder} alone; "
             "compare runs on the same data"
         )
+    judges = [side.report["settings"].get("judge") for side in (first, second)]
+    if judges[0] != judges[1]:
+        named = " and ".join(str(name or "none") for name in judges)
+        raise InputError(
+            f"compare: expected numbers of one judge, got those of {named}; have both judged by the same one with "
+            "sh evaluate.sh score"
+        )
     if one != two:
         raise InputError(f"compare: expected one rule, got {one} and {two}; compare runs of the same benchmark")
     if not first.records.keys() & second.records.keys():
@@ -150,6 +158,8 @@ def check_sides(first: Side, second: Side, anyway: bool) -> None:
         "prompts": (first.report["settings"]["prompts"], second.report["settings"]["prompts"]),
     }
     settings = first.report["settings"], second.report["settings"]
+    for part in ("rubric", "judge_endpoint", "judge_profile"):
+        parts[part] = (settings[0].get(part, ""), settings[1].get(part, ""))
     if all("targets" in one for one in settings):  # older reports do not tell
         parts["targets"] = (settings[0]["targets"], settings[1]["targets"])
     others = [f"{part} ({values[0]}, {values[1]})" for part, values in parts.items() if values[0] != values[1]]
@@ -188,7 +198,7 @@ def compare(first: Side, second: Side, root: Path | None = None) -> Comparison:
         run, found = read_run(first.folder, root=root)
         known = {sample.id: (sample.target, name) for sample, name in zip(run.samples, found, strict=True)}
         targets, clusters = [known[name][0] for name in names], [known[name][1] for name in names]
-    texts = [a["prediction"] for a, _ in pairs], [b["prediction"] for _, b in pairs]
+    texts = [_read_text(a) for a, _ in pairs], [_read_text(b) for _, b in pairs]
     values = [a["score"] for a, _ in pairs], [b["score"] for _, b in pairs]
     scores = [_score(scorer, texts[side], targets, values[side]) for side in (0, 1)]
     for side, number in zip((first, second), scores, strict=True):
@@ -201,7 +211,7 @@ def compare(first: Side, second: Side, root: Path | None = None) -> Comparison:
     worse, better = _count(values, scorer.higher_is_better)
     return Comparison(
         models=(first.report["model"], second.report["model"]),
-        metric=f"{first.report['benchmark']} {scorer.primary}" + (f" ({caution})" if caution else ""),
+        metric=f"{first.report['benchmark']} {first.report['primary']}" + (f" ({caution})" if caution else ""),
         scores=(scores[0], scores[1]),
         intervals=(
             bound_headline(scorer, texts[0], targets, values[0], clusters),
@@ -250,6 +260,14 @@ def render(comparison: Comparison) -> str:
 def _name_cluster(record: dict[str, Any]) -> str:
     """What the sample shares with others; records from before it was written have their pictures."""
     return str(record["cluster"]) if "cluster" in record else "|".join(record.get("images", ())) or record["id"]
+
+
+def _read_text(record: dict[str, Any]) -> str:
+    """What the scorer has read: the answer, or what the judge said about it."""
+    said = record.get("judge")
+    if not isinstance(said, dict):
+        return record["prediction"]
+    return NoAnswer() if record.get("error") is not None else Verdict(said["text"], said["status"], said["reason"])
 
 
 def _score(scorer: Scorer, texts: Sequence[str], targets: Sequence[Any], values: Sequence[float | None]) -> float:

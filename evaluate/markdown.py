@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evaluate.judges.sentences import tell_judge
 from evaluate.summary import Entry, Summary
 
 HEAD = ("benchmark", "metric", "value", "95 % interval", "samples", "errors", "unparsed", "protocol", "prompts")
@@ -57,6 +58,8 @@ def describe_state(entry: Entry) -> str:
     answered = f"{entry.answered or 0:,} of {whole} answered"
     if entry.state == "incomplete":
         return f"incomplete: {answered}"
+    if (entry.folder / "judged.jsonl").is_file():
+        return f"{answered}, too few of them judged for a number"
     has_file = any(entry.folder.glob("submission*"))
     return f"{answered}, for a test server" if has_file else f"{answered}, not scored"
 
@@ -66,7 +69,12 @@ def render_compact(summary: Summary) -> str:
     entries = [entry for entry in summary.entries if entry.is_headline]
     if not entries:
         return ""
-    head = [f"{_clean(entry.title)}" + (f"<br>({_clean(entry.split)})" if entry.split else "") for entry in entries]
+    head = [
+        _clean(entry.title)
+        + (f"<br>({_clean(entry.split)})" if entry.split else "")
+        + (f"<br>by {_clean(entry.judge)}" if entry.judge else "")
+        for entry in entries
+    ]
     values = [f"{entry.report['score']:.1f}" for entry in entries]
     return "\n".join(_render_rows(["name", *head], [[_clean(summary.model), *values]]))
 
@@ -83,7 +91,9 @@ def describe(summary: Summary) -> dict[str, Any]:
         "warnings": list(summary.warnings),
         "runs": [_describe_entry(entry) for entry in summary.entries],
         "table": {
-            f"{e.title} ({e.split})" if e.split else e.title: finite(e.report["score"])
+            " ".join(filter(None, (e.title, f"({e.split})" * bool(e.split), f"by {e.judge}" * bool(e.judge)))): finite(
+                e.report["score"]
+            )
             for e in summary.entries
             if e.is_headline
         },
@@ -117,6 +127,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "num_expected": entry.expected,
         "protocol": entry.report.get("protocol", entry.start.get("protocol")),
         "settings": dict(entry.settings),
+        **({"judging": finite(entry.report["judging"])} if entry.judge else {}),
         "problem": entry.problem or None,
     }
 
@@ -134,6 +145,11 @@ def _list_settings(summary: Summary) -> list[str]:
     for entry in summary.entries:
         if entry.state != "unreadable":
             ways.setdefault(describe_generation(entry), []).append(entry.name)
+    lines += [
+        f"- judge of {_clean(entry.name)}: {_clean(tell_judge(entry.report['judging']))}"
+        for entry in summary.entries
+        if entry.judge
+    ]
     return lines + [f"- generation of {_clean(', '.join(names))}: {_clean(way)}" for way, names in ways.items()]
 
 

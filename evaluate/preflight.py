@@ -42,7 +42,10 @@ class Mistakes:
             raise self.errors[0]
         if self.errors:
             lines = "".join(f"\n  {error}" for error in self.errors)
-            raise InputError(f"benchmarks: expected no mistake, got {len(self.errors)}; {rest}:{lines}")
+            told = InputError(f"benchmarks: expected no mistake, got {len(self.errors)}; {rest}:{lines}")
+            codes = {error.exit_code for error in self.errors}
+            told.exit_code = codes.pop() if len(codes) == 1 else told.exit_code
+            raise told
 
 
 @dataclass(frozen=True, slots=True)

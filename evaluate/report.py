@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evaluate.jsonl import read_object
+from evaluate.scorer import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Report:
         errors: ids of the samples without an answer.
         num_unscored: samples that only a judge could score; the numbers are without them.
         caution: why this is no number of the benchmark; empty where it is one.
+        judging: who judged the answers, with what outcome and at which cost; None where no judge was needed.
     """
 
     benchmark: str
@@ -46,6 +48,7 @@ class Report:
     errors: Sequence[str] = ()
     num_unscored: int = 0
     caution: str = ""
+    judging: Mapping[str, Any] | None = None
 
     @property
     def score(self) -> float:
@@ -55,7 +58,37 @@ class Report:
     def describe(self) -> dict[str, Any]:
         """The content of `report.json`."""
         values = asdict(self) | {"score": self.score}
-        return values if self.caution else {key: value for key, value in values.items() if key != "caution"}
+        left_out = {name for name in ("caution", "judging") if not values[name]}
+        return {name: value for name, value in values.items() if name not in left_out}
+
+    def name_judge(self, account: Mapping[str, Any], passes: Sequence[Scores]) -> Report:
+        """The report of numbers that a judge stands behind: its name is part of each of them.
+
+        Args:
+            account: of the judging.
+            passes: the scores of each pass; the first is the number, all of them give mean and deviation.
+        """
+        ending = f" by {account['judge']}"
+        metrics = {name + ending: number for name, number in self.metrics.items()}
+        if len(passes) > 1:
+            import statistics
+
+            values = [one.metrics[self.primary] for one in passes]
+            metrics[f"{self.primary}_mean_of_{len(values)}{ending}"] = statistics.fmean(values)
+            metrics[f"{self.primary}_deviation_of_{len(values)}{ending}"] = statistics.stdev(values)
+        judge = {
+            "rubric": account["rubric"],
+            "judge": account["judge"],
+            "judge_endpoint": account["endpoint"],
+            "judge_profile": account["profile"],
+        }
+        return replace(
+            self,
+            primary=self.primary + ending,
+            metrics=metrics,
+            settings={**self.settings, **judge},
+            judging=account,
+        )
 
     def write(self, folder: Path) -> None:
         """Write `report.json`, whole or not at all."""
@@ -72,8 +105,15 @@ class Report:
         errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
         unscored = f"{self.num_unscored} of them without a score, " if self.num_unscored else ""
         counts = f"{samples} samples, {unscored}{errors}, {self.num_unparsed} unparsed"
+        beside = ""
+        if self.judging is not None:
+            from evaluate.judges.sentences import tell_cost, tell_verdicts
+
+            counts += f"; {tell_verdicts(self.judging)}; {tell_cost(self.judging)}"
+            start = self.primary.removesuffix(f" by {self.judging['judge']}") + "_"
+            beside = "".join(f", {name} {self.metrics[name]:.2f}" for name in self.metrics if name.startswith(start))
         about = "; ".join(filter(None, (self.protocol, self.caution)))
-        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}  ({counts}; {about})"
+        return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}{beside}  ({counts}; {about})"
 
 
 def read_report(folder: Path) -> dict[str, Any]:

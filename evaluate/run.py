@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
@@ -22,11 +22,14 @@ from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
 from evaluate.records import read_parts, write_predictions
 from evaluate.report import Report
-from evaluate.sample import Generation, Sample
+from evaluate.sample import Generation, Prediction, Sample
 from evaluate.sample_lines import write_prompt, write_samples, write_target
 from evaluate.scorer import NoAnswer, Scorer, Scores
 from evaluate.user_file import tell_error
 from internvl.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluate.judged import Judged, Judging
 
 _SETTLED = ("precision",)
 
@@ -196,28 +199,23 @@ def gather(run: Run) -> None:
         write_predictions(run.folder, [stored[sample.id] for sample in run.samples])
 
 
-def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report | None:
+def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: Judging | None = None) -> Report | None:
     """Score stored predictions; writes the report and one record per sample.
 
     Args:
         run: the run; its folder holds the predictions.
         clusters: what each sample shares with others.
         partial: where predictions are missing, score those that are there, under another name and beside the run.
+        judging: of the command, where a judge has to read the answers first.
 
     Returns:
-        The report; None where only a test server can score (the submission file is written).
+        The report; None where only a test server can score, or where nothing was to be asked of the judge.
 
     Raises:
         InputError: predictions are missing; no number is made from a part of a benchmark.
     """
     stored = read_parts(run.folder)
-    missing = [sample.id for sample in run.samples if sample.id not in stored]
-    if missing and (not partial or len(missing) == len(run.samples)):
-        raise InputError(
-            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
-            f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
-            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
-        )
+    missing = _find_missing(run, stored, partial)
     rows = [(s, stored[s.id], c) for s, c in zip(run.samples, clusters, strict=True) if s.id in stored]
     samples, predictions, clusters = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     if not missing:
@@ -226,7 +224,11 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
     scorer = run.benchmark.scorer()
     if scorer is None:
         return None
-    texts = [p.text if p.error is None else NoAnswer() for p in predictions]
+    folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
+    judged = _ask_judge(run, samples, predictions, folder, judging)
+    if judged is None and run.benchmark.rubric() is not None:
+        return None
+    texts = judged.texts[0] if judged else [p.text if p.error is None else NoAnswer() for p in predictions]
     targets = [s.target for s in samples]
     errors = tuple(p.id for p in predictions if p.error is not None)
     scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
@@ -249,11 +251,38 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False) -> Report
         num_unscored=scores.num_unscored,
         caution=run.caution,
     )
-    folder = run.folder.with_name(run.folder.name + "-partial") if missing else run.folder
+    if judged is not None:
+        others = [_judge(run.name, scorer, more, targets, [p.id for p in predictions]) for more in judged.texts[1:]]
+        report = report.name_judge(judged.account, [scores, *others])
+        run.benchmark.review(predictions, judged.texts[0], samples, folder)
     folder.mkdir(exist_ok=True)
-    write_samples(folder, rows, scores.samples)
+    write_samples(folder, rows, scores.samples, judged.rows if judged is not None else None)
     report.write(folder)
     return report
+
+
+def _find_missing(run: Run, stored: Mapping[str, Prediction], partial: bool) -> list[str]:
+    """The samples without a prediction, where a number may be made without them."""
+    missing = [sample.id for sample in run.samples if sample.id not in stored]
+    if missing and (not partial or len(missing) == len(run.samples)):
+        raise InputError(
+            f"{run.name}: expected {len(run.samples)} predictions in {run.folder}, got "
+            f"{len(run.samples) - len(missing)} (missing: {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}); run the command that answers them, without --score-only"
+        )
+    return missing
+
+
+def _ask_judge(
+    run: Run, samples: Sequence[Sample], predictions: Sequence[Prediction], folder: Path, judging: Judging | None
+) -> Judged | None:
+    """The verdicts on all answers; None where no judge is needed, or asked."""
+    rubric = run.benchmark.rubric()
+    if rubric is None:
+        return None
+    from evaluate.judged import Judging
+
+    return (judging or Judging()).judge(run, rubric, samples, predictions, folder)
 
 
 def _judge(name: str, scorer: Scorer, texts: Sequence[str], targets: Sequence[Any], ids: Sequence[str]) -> Scores:

@@ -6,7 +6,7 @@ Hundreds of thousands are written at a time, so encoders are made once, and text
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,25 @@ def write_target(sample: Sample) -> str:
     return _sorted.encode([sample.id, sample.target])
 
 
-def write_samples(folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], values: Sequence[float | None]) -> None:
+def write_samples(
+    folder: Path,
+    rows: Sequence[tuple[Sample, Prediction, str]],
+    values: Sequence[float | None],
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
     """Write `samples.jsonl`, whole or not at all.
 
     Args:
         folder: where.
         rows: samples with their predictions and clusters.
         values: their scores.
+        verdicts: what a judge said about each.
     """
     lines = []
     numbers: dict[str, int] = {}
     partial = folder / ".samples.jsonl.partial"
     with partial.open("wb") as file:
-        for (sample, prediction, cluster), value in zip(rows, values, strict=True):
+        for place, ((sample, prediction, cluster), value) in enumerate(zip(rows, values, strict=True)):
             record = {
                 "id": sample.id,
                 "prompt": sample.prompt.turns[-1].text,
@@ -58,6 +64,8 @@ def write_samples(folder: Path, rows: Sequence[tuple[Sample, Prediction, str]], 
                 "cluster": numbers.setdefault(cluster, len(numbers)),
                 **sample.info,
             }
+            if verdicts is not None:
+                record["judge"] = verdicts[place]
             lines.append(_encoder.encode(record))
             if len(lines) == _LINES:
                 file.write(_join(lines))

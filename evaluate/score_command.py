@@ -13,6 +13,7 @@ from evaluate.answers import Answers
 from evaluate.baselines import name_baseline
 from evaluate.demo.marker import ENDING, find_demo
 from evaluate.jsonl import keep_all
+from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
@@ -42,14 +43,18 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--allow-size", action="store_true", help="accept another number of samples than published")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_judge_options(parser)
     return parser
 
 
 @keep_all()
 def main(arguments: list[str]) -> int:
-    """Run the command; 2 is a mistake that the message explains."""
+    """Run the command; 2 is a mistake that the message explains, 3 too few verdicts, 4 a judge without key."""
+    from evaluate.judged import CoverageError, Judging
+
     options = build_parser().parse_args(arguments)
     try:
+        judging = Judging(read_judge_options(options))
         if options.source.is_dir():
             if options.name:
                 raise InputError("--name: expected none for a run folder, which has one; leave it out")
@@ -58,20 +63,31 @@ def main(arguments: list[str]) -> int:
             )
         else:
             run, clusters = store_answers(options)
-        report = score(run, clusters, partial=options.partial)
+        try:
+            report = score(run, clusters, partial=options.partial, judging=judging)
+        except CoverageError:
+            publish_around(run)
+            raise
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
+    if report is None and judging.options.dry:
+        return 0
     if report is None:
         print(run.tell_submission())
     elif options.json:
         print(json.dumps(report.describe(), indent=2, ensure_ascii=False))
     else:
         print(report.line())
-    around = run.folder.resolve().parent
-    if around.name == run.info.name:  # a folder that was put elsewhere gets no report beside it
-        publish(around)
+    publish_around(run)
     return 0
+
+
+def publish_around(run: Run) -> None:
+    """Write the report over all runs of the model; a folder that was put elsewhere gets none beside it."""
+    around = run.folder.resolve().parent
+    if around.name == run.info.name:
+        publish(around)
 
 
 def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:

@@ -73,6 +73,11 @@ class Entry:
         return bool(self.report.get("caution") or (isinstance(asked, Mapping) and asked.get("is_demo")))
 
     @property
+    def judge(self) -> str:
+        """Who scored its answers, where that was a model: numbers of different ones share no column."""
+        return str(self.report.get("settings", {}).get("judge", ""))
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What could change the number, of a scored run or of one that has only begun."""
         return self.report.get("settings") or {
@@ -179,6 +184,11 @@ def _read_entry(folder: Path, known: dict[tuple[str, ...], dict[str, Benchmark]]
     problem = ""
     if report["benchmark"] != folder.name:
         problem = f"{folder}: expected the report of this run, got that of {report['benchmark']}; was it copied?"
+    judging = report.get("judging")
+    if isinstance(judging, dict) and judging.get("incomplete"):
+        problem = (
+            f"{folder}: only {judging.get('coverage', 0):.1%} of the answers were judged: no number of the benchmark."
+        )
     return Entry(folder, name, "scored", report, expected=_count(report.get("num_expected")), problem=problem, **values)
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Something that was given is wrong; the message says what is expected, what was got, and the remedy."""
+    """Something that was given is wrong; the message says what is expected, what was got, and the remedy.
+
+    Attributes:
+        exit_code: that a command ends with.
+    """
+
+    exit_code = 2
 
 
 class MissingError(InputError, FileNotFoundError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from evaluate.judges.sentences import tell_judge
 from evaluate.markdown import describe_generation, describe_state, finite, list_cells, render_compact
 from evaluate.page.album import Album
 from evaluate.page.gallery import VERDICTS, Gallery, read_gallery
@@ -142,6 +143,8 @@ def _render_settings(summary: Summary) -> str:
             "scorer": entry.settings.get("scorer", "none yet"),
             "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) if isinstance(versions, Mapping) else "none",
         }
+        if entry.judge:
+            pairs["judge"] = tell_judge(entry.report["judging"])
         listed = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in pairs.items())
         rows.append(f"<h3>{escape(name_entry(entry))}</h3><dl>{listed}</dl>")
     return "".join(rows)

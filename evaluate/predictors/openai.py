@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from evaluate.messages import split_messages
+from evaluate.messages import encode_picture, split_messages
 from evaluate.predictor import PredictorInfo, StoppedError
 from evaluate.sample import Generation
-from internvl.conversation import Conversation, Picture, StoredPicture
-from internvl.errors import InputError, MissingError
+from internvl.conversation import Conversation
+from internvl.errors import InputError
 
 _HOME = "https://api.openai.com/v1"
 _RETRIES = 8
 """About forty seconds of waiting, twice as long each time; a server that names a time is given it."""
 _SECONDS = 300.0
 """For one answer, before it is asked for again."""
-_KINDS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 _OF_ONE_PROMPT = (400, 413, 422)
 _SETTINGS = ("model", "max_tokens", "max_completion_tokens", "temperature", "seed")
 
@@ -211,25 +207,3 @@ def make_messages(chat: Conversation) -> list[dict[str, Any]]:
     except InputError as error:
         raise type(error)(f"{chat.source}: {error}") from None
     return messages
-
-
-def encode_picture(picture: Picture) -> str:
-    """A data URL: JPEG and PNG files as they are, everything else as PNG."""
-    content = b""
-    if isinstance(picture, StoredPicture):
-        picture = picture.read()
-    try:
-        content = picture.read_bytes() if isinstance(picture, Path) else picture if isinstance(picture, bytes) else b""
-    except OSError as error:
-        raise MissingError(
-            f"picture: expected a readable file, got {picture!s} ({type(error).__name__}); check the root folder of "
-            "its annotation file"
-        ) from None
-    kind = next((kind for start, kind in _KINDS.items() if content.startswith(start)), "")
-    if not kind:
-        from internvl.tiler import open_picture
-
-        stream, kind = io.BytesIO(), "image/png"
-        open_picture(picture).save(stream, "png")
-        content = stream.getvalue()
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
