@@ -111,7 +111,11 @@ class Report:
 
             counts += f"; {tell_verdicts(self.judging)}; {tell_cost(self.judging)}"
             start = self.primary.removesuffix(f" by {self.judging['judge']}") + "_"
-            beside = "".join(f", {name} {self.metrics[name]:.2f}" for name in self.metrics if name.startswith(start))
+            beside = "".join(
+                f", {name} {self.metrics[name]:.2f}"
+                for name in self.metrics
+                if name.startswith(start) and "/" not in name
+            )
         about = "; ".join(filter(None, (self.protocol, self.caution)))
         return f"{self.benchmark}: {self.primary} {self.score:.2f}{bounds}{beside}  ({counts}; {about})"
 
