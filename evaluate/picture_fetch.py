@@ -68,7 +68,7 @@ def fetch_pictures(
 
     Args:
         urls: one per item, as the benchmark writes them.
-        folder: where pictures go, and where those supplied by hand lie as `<index>.<ending>`.
+        folder: where pictures go, and where those supplied by hand lie as `<index>.<ending>`, `7.jpg` or `007.jpg`.
         limits: how hard to try.
         tell: called with how many are done and the last of them.
     """
@@ -113,7 +113,8 @@ def _settle(index: int, url: str, folder: Path, files: dict[str, Path], limits: 
     """The entry of one picture: what a user supplied, what was fetched before, or what is fetched now."""
     name = name_file(index, url)
     reason = ""
-    known: tuple[tuple[str, Status], ...] = ((name_by_hand(index), "supplied"), (name, "fetched"))
+    by_hand: tuple[tuple[str, Status], ...] = ((name_by_hand(index), "supplied"), (str(index), "supplied"))
+    known = (*by_hand, (name, "fetched"))
     for stem, status in known:
         if stem in files:
             content = files[stem].read_bytes()

@@ -66,7 +66,7 @@ def test_what_is_there_is_not_fetched_again_and_pictures_may_be_supplied(tmp_pat
         urls = [f"{server.url}/{kind}/{number}" for number, kind in enumerate(("ok", "gone", "gone", "ok"))]
         first = fetch_pictures(urls, tmp_path, QUICK)
         assert [entry.status for entry in first] == ["fetched", "missing", "missing", "fetched"]
-        (tmp_path / "001.jpg").write_bytes(draw(101))
+        (tmp_path / "1.jpg").write_bytes(draw(101))
         (tmp_path / "002.jpg").write_bytes(PAGE)
         (tmp_path / first[3].file).write_bytes(draw(3)[:-40])
         told: list[tuple[int, Entry]] = []
@@ -74,7 +74,7 @@ def test_what_is_there_is_not_fetched_again_and_pictures_may_be_supplied(tmp_pat
         asked = [server.asked[f"/{kind}/{number}"] for number, kind in enumerate(("ok", "gone", "gone", "ok"))]
     assert asked == [1, 1, 2, 2], "a broken file is no picture"
     assert [entry.status for entry in again] == ["fetched", "supplied", "missing", "fetched"]
-    assert (again[1].file, again[1].sha256) == ("001.jpg", hashlib.sha256(draw(101)).hexdigest())
+    assert (again[1].file, again[1].sha256) == ("1.jpg", hashlib.sha256(draw(101)).hexdigest())
     assert again[2].reason == "002.jpg is a web page and no picture; the server says 404 Not Found"
     assert (tmp_path / again[3].file).read_bytes() == draw(3)
     assert [(done, entry.index) for done, entry in told] == [(n + 1, n) for n in range(4)]
