@@ -40,7 +40,7 @@ LANGUAGE = {
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
-    "max_position_embeddings": 4096,
+    "max_position_embeddings": 8192,
     # Wide enough that the words differ from the first step on; with 0.02 a model this small needs far longer.
     "initializer_range": 0.08,
     "tie_word_embeddings": True,
