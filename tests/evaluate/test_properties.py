@@ -26,7 +26,7 @@ from evaluate.scorers.box_iou import BoxTarget
 from evaluate.scorers.captions import CaptionTarget
 from evaluate.scorers.cmmmu import TRUE_OR_FALSE
 from evaluate.scorers.word_match import AbilityTarget
-from tests.evaluate.judges import FAILED, STATUSES, judge_best, judge_worst
+from tests.evaluate.verdicts import FAILED, STATUSES, judge_best, judge_worst
 
 SHIPPED = list_benchmarks()
 MAXIMUM = {"mme": 2000.0, "mme-v1.2-sampling": 2000.0, "tiny_lvlm": 500.0}

@@ -17,7 +17,7 @@ from evaluate.judging import Verdict
 from evaluate.rubrics.llava_review import LlavaReview
 from evaluate.sample import Prediction
 from internvl.errors import InputError
-from tests.evaluate.judges import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 SMALL = replace(BENCHMARKS[0], size=None)
 

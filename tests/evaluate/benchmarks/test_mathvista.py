@@ -19,8 +19,8 @@ from evaluate.score_command import main
 from evaluate.scorer import NoAnswer
 from evaluate.scorers.math_answer import math_answer
 from internvl.errors import InputError, MissingError
-from tests.evaluate.judges import drive, read_words
 from tests.evaluate.stored_pictures import read_stored
+from tests.evaluate.verdicts import drive, read_words
 
 TABLE = FOLDER / "data" / "testmini-00000-of-00001.parquet"
 RESPONSES = ("8/11", "14", "0.60", "[2007, 2008]", "about 1.45", "The answer is (A).")

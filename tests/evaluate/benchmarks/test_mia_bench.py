@@ -21,7 +21,7 @@ from evaluate.rubrics.mia_components import MiaComponents
 from evaluate.sample import Prediction, Sample
 from evaluate.score_command import build_parser, store_answers
 from internvl.errors import InputError, MissingError
-from tests.evaluate.judges import drive
+from tests.evaluate.verdicts import drive
 
 SMALL = replace(BENCHMARKS[0], size=None)
 

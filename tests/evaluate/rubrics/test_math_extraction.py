@@ -12,7 +12,7 @@ from evaluate.rubrics.math_extraction import CALLS, DEMONSTRATIONS, MathExtracti
 from evaluate.sample import Sample
 from evaluate.scorers.math_answer import MathTarget, math_answer
 from internvl.conversation import Conversation
-from tests.evaluate.judges import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 CHOICE = MathTarget("8/11", "multi_choice", "text", ("3/11", "8/11"))
 

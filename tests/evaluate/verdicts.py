@@ -1,4 +1,4 @@
-"""Judges for tests: rubrics are driven by hand, with replies that are written down; and the best and worst verdicts."""
+"""Verdicts for tests: of rubrics that are driven by hand with replies written down; and the best and the worst ones."""
 
 from __future__ import annotations
 
