@@ -86,7 +86,7 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
         InputError: it was cut off, or edited.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{path}: expected JSON, got {error}; {remedy}") from None
     if not isinstance(content, dict):

@@ -67,17 +67,20 @@ class Verdict(str):
     Attributes:
         status: `ok`, or why there is nothing to score; only `ok` is ever scored by a strict rule.
         reason: in words, where the status is another.
+        is_direct: it follows from the answer alone, and no judge was asked.
     """
 
-    __slots__ = ("reason", "status")
+    __slots__ = ("is_direct", "reason", "status")
     status: Status
     reason: str
+    is_direct: bool
 
-    def __new__(cls, text: str = "", status: Status = "ok", reason: str = "") -> Verdict:
+    def __new__(cls, text: str = "", status: Status = "ok", reason: str = "", *, is_direct: bool = False) -> Verdict:
         """A verdict; without a status, a good one."""
         verdict = super().__new__(cls, text)
         verdict.status = status
         verdict.reason = reason
+        verdict.is_direct = is_direct
         return verdict
 
 

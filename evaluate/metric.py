@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from evaluate.scorer import Scorer
+from evaluate.judging import Verdict
+from evaluate.scorer import NoAnswer, Scorer
 
 
 class ScorerMetric(Metric):
@@ -58,7 +59,8 @@ class ScorerMetric(Metric):
                 f"{self.scorer.name}: expected one target per prediction, got {len(preds)} and {len(target)}"
             )
         lines = [
-            json.dumps([text, wanted], default=asdict).encode() for text, wanted in zip(preds, target, strict=True)
+            json.dumps([text, wanted, _describe(text)], default=asdict).encode()
+            for text, wanted in zip(preds, target, strict=True)
         ]
         if lines:
             self.content.append(torch.frombuffer(bytearray(b"".join(lines)), dtype=torch.uint8).to(self.device))
@@ -69,8 +71,8 @@ class ScorerMetric(Metric):
         content, lengths = _joined(self.content), _joined(self.lengths)
         data, position, predictions, targets = bytes(content.to(torch.uint8).tolist()), 0, [], []
         for length in lengths.tolist():
-            text, wanted = json.loads(data[position : position + int(length)])
-            predictions.append(text)
+            text, wanted, said = json.loads(data[position : position + int(length)])
+            predictions.append(_restore(text, said))
             targets.append(self.revive(wanted) if self.revive else wanted)
             position += int(length)
         # Gathered texts come rank by rank; a scorer must not depend on the order, and tests hold it to that.
@@ -86,6 +88,21 @@ class ScorerMetric(Metric):
             super()._sync_dist(process_group=process_group)
         else:
             super()._sync_dist(dist_sync_fn, process_group)
+
+
+def _describe(text: str) -> dict[str, Any] | None:
+    """What a text is beside its letters: a failure, or a verdict of a judge."""
+    if isinstance(text, NoAnswer):
+        return {}
+    if isinstance(text, Verdict):
+        return {"status": text.status, "reason": text.reason, "is_direct": text.is_direct}
+    return None
+
+
+def _restore(text: str, said: dict[str, Any] | None) -> str:
+    if said is None:
+        return text
+    return Verdict(text, **said) if said else NoAnswer()
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluate.benchmark import V1_2, Benchmark, Parity
-from evaluate.jsonl import read_rows
+from evaluate.jsonl import is_id, read_rows
 from evaluate.judging import Rubric
 from evaluate.rubrics.llava_review import LlavaReview
 from evaluate.sample import Generation, Prediction, Sample
@@ -47,32 +47,45 @@ class LlavaBench(Benchmark):
 
     def samples(self, root: Path) -> Sequence[Sample]:
         questions, context, answers = (root / file for file in self.files)
-        captions = {row["image"]: _read_captions(where, row) for where, row in read_rows(context, "image")}
+        captions: dict[str, str] = {}
+        for where, row in read_rows(context, "image"):
+            _check_texts(where, row, "image")
+            if row["image"] in captions:
+                raise InputError(f"{where}: expected each picture once, got {row['image']} again; get the file again")
+            captions[row["image"]] = _read_captions(where, row)
         references: dict[Any, dict[str, Any]] = {}
-        for where, row in read_rows(answers, "question_id", "text"):
-            if row["question_id"] in references or not isinstance(row["text"], str):
+        for where, row in read_rows(answers, "question_id", "answer_id", "text"):
+            _check_texts(where, row, "answer_id", "text")
+            if not is_id(row["question_id"]) or row["question_id"] in references:
                 raise InputError(
-                    f"{where}: expected one text for each question_id, got {row['question_id']!r} again or no text; "
-                    "get the file again"
+                    f"{where}: expected a question_id of its own, got {row['question_id']!r}; get the file again"
                 )
             references[row["question_id"]] = row
         samples = []
         for where, row in read_rows(questions, "question_id", "image", "text", "category"):
             key, image = row["question_id"], row["image"]
+            _check_texts(where, row, "image", "text")
+            if not is_id(key):
+                raise InputError(f"{where}: expected a number or a text as question_id, got {key!r}; get it again")
             for path, known, name in ((context, captions, image), (answers, references, key)):
                 if name not in known:
                     raise InputError(f"{path}: expected {name!r} of {where}, got none; get the three files again")
-            if row["category"] not in CATEGORIES or not isinstance(row["text"], str):
+            if row["category"] not in CATEGORIES:
                 raise InputError(
-                    f"{where}: expected a text and a category of {', '.join(CATEGORIES)}, got {row['category']!r} and "
-                    f"{str(row['text'])[:40]!r}; get the file again"
+                    f"{where}: expected a category of {', '.join(CATEGORIES)}, got {row['category']!r}; "
+                    "get the file again"
                 )
             reference = references[key]
             target = LlavaTarget(row["text"], captions[image], reference["text"], row["category"])
-            info = {"question_id": key, "answer1_id": reference.get("answer_id", key)}
+            info = {"question_id": key, "answer1_id": reference["answer_id"]}
             picture = root / self.folder / "images" / image
             samples.append(
                 Sample(str(key), Conversation.ask(f"{row['text']} {PROMPT}", picture, source=where), target, info)
+            )
+        if left := references.keys() - {sample.info["question_id"] for sample in samples}:
+            raise InputError(
+                f"{answers}: expected the questions of {questions.name}, got {min(left, key=str)!r} beside them; "
+                "get the three files again"
             )
         return samples
 
@@ -108,6 +121,12 @@ def list_reviews(verdicts: Sequence[str], samples: Sequence[Sample]) -> Iterator
             "content": str(said),
             "tuple": list(read_pair(said) or FAILED),
         }
+
+
+def _check_texts(where: str, row: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if not isinstance(row[key], str):
+            raise InputError(f"{where}: expected a text as {key}, got {str(row[key])[:40]}; get the file again")
 
 
 def _read_captions(where: str, row: dict[str, Any]) -> str:

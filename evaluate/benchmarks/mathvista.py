@@ -1,8 +1,9 @@
 """MathVista: mathematics in pictures, with choices, numbers, texts and lists as answers.
 
-Data: docs/data/mathvista-testmini.md. Published numbers need a judge that reads the answer out of every response. What
-is scored here are the responses that are nothing but an answer: `accuracy_rule_only`, with `coverage`, the share of
-responses that it is over. It cannot be compared with a published number. The authors score the test set.
+Data: docs/data/mathvista-testmini.md. Published numbers need a judge that reads the answer out of every response.
+`mathvista-testmini-rule-only` needs none and scores the responses that are nothing but an answer: `accuracy_rule_only`,
+with `coverage`, the share of responses that it is over. It cannot be compared with a published number. The authors
+score the test set.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any, Literal
 
 from evaluate.benchmark import LATER, V1_2, Benchmark, Parity
 from evaluate.jsonl import read_json
+from evaluate.judging import Rubric
 from evaluate.parquet import check_picture, find_shards, read_table
+from evaluate.rubrics.math_extraction import MathExtraction
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
-from evaluate.scorers.math_answer import MathTarget, rule_only
+from evaluate.scorers.math_answer import MathTarget, math_answer, normalize_answer, rule_only
 from evaluate.submission import NAME, read_texts, write_text
 from internvl.conversation import Conversation
 from internvl.errors import InputError
@@ -54,7 +57,9 @@ class MathVista(Benchmark):
 
     @property
     def metric(self) -> str:
-        return "none (the authors)" if self.part == "test" else "accuracy of answers that need no judge, partial"
+        if self.part == "test":
+            return "none (the authors)"
+        return "accuracy" if self.judged else "accuracy of answers that need no judge, partial"
 
     def samples(self, root: Path) -> Sequence[Sample]:
         path = root / self.folder / "annot_testmini.json"
@@ -71,13 +76,34 @@ class MathVista(Benchmark):
         return samples
 
     def scorer(self) -> Scorer | None:
-        return None if self.part == "test" else rule_only(self.protocol)
+        if self.part == "test":
+            return None
+        return math_answer(self.protocol) if self.judged else rule_only(self.protocol)
+
+    def rubric(self) -> Rubric | None:
+        return MathExtraction() if self.judged else None
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
         """The file of the published code, which the judge and the authors read: records with their responses."""
         texts = read_texts(predictions, samples)
         rows = {sample.id: {**sample.info["record"], "response": texts[sample.id]} for sample in samples}
         write_text(folder / NAME, json.dumps(rows, indent=4, ensure_ascii=False))
+
+    def review(
+        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+    ) -> None:
+        """The same records as the published code leaves them, with what was read and whether it is right."""
+        rows = {}
+        for answer, said, sample in zip(predictions, verdicts, samples, strict=True):
+            prediction = normalize_answer(str(said), sample.target, self.protocol)
+            rows[sample.id] = {
+                **sample.info["record"],
+                "response": answer.text,
+                "extraction": str(said),
+                "prediction": prediction,
+                "true_false": answer.error is None and prediction == sample.target.answer,
+            }
+        write_text(folder / "mathvista_extractions.json", json.dumps(rows, indent=4, ensure_ascii=False))
 
 
 def _read_answers(path: Path) -> dict[str, str]:
@@ -150,6 +176,7 @@ _DIFFERENCES = {
     ),
     "VLMEvalKit": "a rule reads what it can and a judge the rest; numbers are compared as numbers, without rounding.",
 }
+_OFFICIAL = "InternVL v1.2.2 `extract_answer.py` and `calculate_score.py`"
 _FAMILIES = ("prompts", "mathvista")
 _PREPARATION = (
     "# without images.zip, whose pictures are in the tables",
@@ -158,16 +185,30 @@ _PREPARATION = (
 BENCHMARKS = [
     MathVista(
         "mathvista-testmini",
+        title="MathVista",
+        split="testmini",
+        size=1000,
+        judged=True,
+        parity=Parity(_OFFICIAL, _FAMILIES, V1_2, differences=_DIFFERENCES),
+        preparation=_PREPARATION,
+    ),
+    MathVista(
+        "mathvista-testmini-rule-only",
         title="MathVista by rule only",
         size=1000,
         parity=Parity(
-            "InternVL v1.2.2 `extract_answer.py` and `calculate_score.py`", _FAMILIES, V1_2, differences=_DIFFERENCES
+            _OFFICIAL,
+            _FAMILIES,
+            V1_2,
+            variant="no judge: answers that one would have to read have no score, and the number is no published one",
+            differences=_DIFFERENCES,
         ),
         preparation=_PREPARATION,
     ),
     MathVista(
         "mathvista-test",
         title="MathVista",
+        split="test",
         size=5141,
         part="test",
         parity=Parity("InternVL v1.2.2 `evaluate_mathvista.py`", ("prompts",), V1_2, differences=_DIFFERENCES),
@@ -175,8 +216,9 @@ BENCHMARKS = [
     ),
     MathVista(
         "mathvista-testmini-later",
-        title="MathVista by rule only, 2025",
+        title="MathVista, 2025",
         size=1000,
+        judged=True,
         protocol="internvl-later",
         generation=Generation(max_new_tokens=4096),
         parity=Parity(

@@ -19,7 +19,7 @@ from evaluate.jsonl import read_json
 from evaluate.judging import Rubric
 from evaluate.linked_answers import read_linked_answers
 from evaluate.mia_files import write_reviews
-from evaluate.picture_cache import MANIFEST, Entry, name_by_hand, read_manifest
+from evaluate.picture_cache import MANIFEST, name_by_hand, read_manifest
 from evaluate.processes import find_place
 from evaluate.rubrics.mia_components import NO_ANSWER, ORDINALS, PICTURE, MiaComponents
 from evaluate.sample import Generation, Prediction, Sample, list_missing
@@ -74,11 +74,11 @@ class MiaBench(Benchmark):
         entries = read_manifest(folder)
         samples = []
         for index, row in enumerate(_read_items(path)):
-            entry = entries.get(index, Entry(index, row["image"], "missing"))
-            if entry.url != row["image"]:
+            entry = entries.get(index)
+            if entry is None or entry.url != row["image"]:
                 raise InputError(
-                    f"{folder / MANIFEST}: expected {row['image']} for item {index}, got {entry.url}; run "
-                    f"sh evaluate.sh fetch {self.name}"
+                    f"{folder / MANIFEST}: expected {row['image']} for item {index}, got "
+                    f"{entry.url if entry else 'none'}; run sh evaluate.sh fetch {self.name}"
                 )
             # Where a missing one would lie: what prepares the prompt says that it is not there.
             picture = folder / (entry.file or f"{name_by_hand(index)}.jpg")

@@ -92,7 +92,7 @@ def _read_targets(path: Path) -> Iterator[tuple[str, tuple[str, MmvetTarget]]]:
         raise InputError(f"{path}: expected an object of questions, got {type(content).__name__}; get the file again")
     for name, row in content.items():
         wrong = [key for key, kind in _KEYS.items() if not isinstance(row, dict) or not isinstance(row.get(key), kind)]
-        if wrong or not row["capability"] or not set(row["capability"]) <= set(CAPABILITIES):
+        if wrong or not row["capability"] or not all(each in CAPABILITIES for each in row["capability"]):
             raise InputError(
                 f"{path}: expected texts as imagename, question and answer, and capabilities of "
                 f"{', '.join(CAPABILITIES)}, got {str(row)[:80]} for {name}; get the file again"
@@ -109,7 +109,7 @@ def _list_questions(path: Path, known: dict[str, tuple[str, MmvetTarget]]) -> It
 def _read_questions(path: Path) -> Iterator[tuple[str, str, str, str]]:
     for where, row in read_rows(path, "question_id", "image", "text"):
         texts: list[Any] = [row["image"], row["text"]]
-        if not isinstance(row["question_id"], int) or not all(isinstance(text, str) for text in texts):
+        if type(row["question_id"]) is not int or not all(isinstance(text, str) for text in texts):
             raise InputError(
                 f"{where}: expected a number as question_id and texts as image and text, got {str(row)[:80]}; "
                 "get the file again"

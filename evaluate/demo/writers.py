@@ -40,7 +40,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     **{name: partial(write_mmbench, num_questions=12, names=(name,)) for name in TABLES},
     "llava-bench": partial(write_llava_bench, count=12),
     "mia-bench": partial(write_mia_bench, count=12),
-    **dict.fromkeys(("mathvista-testmini", "mathvista-testmini-later"), _MATHVISTA),
+    **{f"mathvista-testmini{ending}": _MATHVISTA for ending in ("", "-later", "-rule-only")},
     "mathvista-test": partial(_MATHVISTA, split="test"),
     **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
     "mmmu-dev": partial(_MMMU, split="dev"),

@@ -27,7 +27,7 @@ class JudgedScorer(MeanScorer):
 
 
 def is_good(said: str) -> bool:
-    """Whether a verdict may hold a score; a plain text is one that lost its status on the way, and may too.
+    """Whether a verdict may hold a score; a plain text, which says nothing of a status, may too.
 
     Example:
         >>> from evaluate.judging import Verdict

@@ -5,7 +5,7 @@ number of decimals as a float; `internvl-v1.2` rounds with it, fails, and counts
 as wrong, `internvl-later` casts it to an integer first.
 
 Three steps: an extraction is read out of an answer, by `extract_directly` or by a judge; it is normalised; it is
-compared. `math_answer` scores extractions, `rule_only` the answers that need no judge.
+compared. `math_answer` scores the verdicts that hold extractions, `rule_only` the answers that need no judge.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from rapidfuzz.distance.Levenshtein import distance
 
 from evaluate.scorer import MeanScorer, NoAnswer, Scores
+from evaluate.scorers.judged import JudgedScorer, Rule, covered, is_good, strict, value
 
 PROTOCOLS = ("internvl-v1.2", "internvl-later")
 _QUICK = {
@@ -130,22 +132,39 @@ def is_nearest_choice(extraction: Any, target: MathTarget) -> bool:
     return said not in target.choices and _find_letter(said, target.choices) is None
 
 
-@dataclass(frozen=True, slots=True)
-class MathScorer(MeanScorer):
-    """A mean that also counts the answers which are a choice by the edit distance alone, in `num_nearest_choice`.
+class MathScorer(JudgedScorer):
+    """A mean over extractions, which also counts how they came about.
 
-    Attributes:
-        read: the extraction in what is scored; where it is None, nobody has read the answer.
+    `num_direct` were read by a rule, `num_by_judge` by a judge; `num_nearest_choice` of both are a choice by the edit
+    distance alone.
     """
 
-    read: Callable[[str, MathTarget], str | None] = lambda extraction, target: extraction
+    __slots__ = ()
+
+    def __call__(self, predictions: Sequence[str], targets: Sequence[MathTarget]) -> Scores:
+        """Score all verdicts."""
+        scores = super().__call__(predictions, targets)
+        read = [(said, target) for said, target in zip(predictions, targets, strict=True) if is_good(said)]
+        num_direct = sum(getattr(said, "is_direct", False) for said, _ in read)
+        counts = {
+            "num_direct": num_direct,
+            "num_by_judge": len(read) - num_direct,
+            "num_nearest_choice": sum(is_nearest_choice(said, target) for said, target in read),
+        }
+        return replace(scores, metrics={**scores.metrics, **counts})
+
+
+class RuleOnlyScorer(MeanScorer):
+    """A mean over answers that a rule can read; `num_nearest_choice` as in `MathScorer`."""
+
+    __slots__ = ()
 
     def __call__(self, predictions: Sequence[str], targets: Sequence[MathTarget]) -> Scores:
         """Score all answers; `coverage` is the share of those that have been read, in percent."""
-        scores = MeanScorer.__call__(self, predictions, targets)
+        scores = super().__call__(predictions, targets)
         nearest = num_read = 0
         for said, target in zip(predictions, targets, strict=True):
-            extraction = self.read(said, target)
+            extraction = extract_directly(said, target)
             num_read += extraction is not None
             nearest += (
                 extraction is not None and not isinstance(said, NoAnswer) and is_nearest_choice(extraction, target)
@@ -160,15 +179,23 @@ class MathScorer(MeanScorer):
 def math_answer(protocol: str = PROTOCOLS[0]) -> MathScorer:
     """The scorer of what was read out of the answers: `accuracy` in percent, over all and per group.
 
-    The number of the other protocol stands beside it, as `accuracy@internvl-later`.
+    The published code takes an answer that the judge read nothing out of for an empty one, whose nearest choice may be
+    right: `accuracy_official`. The number of the other protocol stands beside, as `accuracy@internvl-later`.
 
     Raises:
         ValueError: the protocol is unknown.
     """
-    return _make_scorer("math_answer", "accuracy", protocol, lambda extraction, target: extraction)
+    rules = _list_rules(protocol)
+    rule, beside = rules.pop(protocol), {f"accuracy@{other}": value(rule) for other, rule in rules.items()}
+
+    def rule_official(said: str, target: MathTarget) -> float | None:
+        return rule(said if is_good(said) else "", target)
+
+    beside |= {"accuracy_official": rule_official, "accuracy_strict": strict(rule), "coverage": covered(rule)}
+    return MathScorer(f"math_answer@{protocol}", value(rule), groups=lambda target: target.groups, beside=beside)
 
 
-def rule_only(protocol: str = PROTOCOLS[0]) -> MathScorer:
+def rule_only(protocol: str = PROTOCOLS[0]) -> RuleOnlyScorer:
     """The scorer of answers without a judge: those that one would have to read have no score.
 
     `accuracy_rule_only` is over the answers that are nothing but a number or a choice, and no published number.
@@ -176,24 +203,26 @@ def rule_only(protocol: str = PROTOCOLS[0]) -> MathScorer:
     Raises:
         ValueError: the protocol is unknown.
     """
-    return _make_scorer("math_rule_only", "accuracy_rule_only", protocol, extract_directly)
+
+    def read_first(rule: Rule) -> Rule:
+        def score(said: str, target: MathTarget) -> float | None:
+            extraction = extract_directly(said, target)
+            return None if extraction is None else rule(extraction, target)
+
+        return score
+
+    primary, rules = "accuracy_rule_only", _list_rules(protocol)
+    headline = read_first(rules.pop(protocol))
+    beside = {f"{primary}@{other}": read_first(rule) for other, rule in rules.items()}
+    name = f"math_rule_only@{protocol}"
+    return RuleOnlyScorer(name, headline, primary, groups=lambda target: target.groups, beside=beside)
 
 
-def _make_scorer(name: str, primary: str, protocol: str, read: Callable[[str, MathTarget], str | None]) -> MathScorer:
+def _list_rules(protocol: str) -> dict[str, Rule]:
+    """How extractions are scored, by protocol; the wanted one is there."""
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, got {protocol!r}; choose one of these")
-
-    def score(version: str) -> Callable[[str, MathTarget], float | None]:
-        def rule(said: str, target: MathTarget) -> float | None:
-            extraction = read(said, target)
-            return None if extraction is None else score_extraction(extraction, target, version)
-
-        return rule
-
-    beside = {f"{primary}@{other}": score(other) for other in PROTOCOLS if other != protocol}
-    return MathScorer(
-        f"{name}@{protocol}", score(protocol), primary, groups=lambda target: target.groups, beside=beside, read=read
-    )
+    return {name: partial(score_extraction, protocol=name) for name in PROTOCOLS}
 
 
 def _choose(said: str, choices: Sequence[str]) -> str | None:

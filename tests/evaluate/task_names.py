@@ -46,6 +46,8 @@ _OTHERS = {
     "mathvista-testmini": "MathVista/annot_testmini.json",
     "mathvista-test": "MathVista/README.md",
     "seed": "SEED/seed.jsonl",
+    "llava-bench": "llava-bench-in-the-wild/questions.jsonl",
+    "mmvet": "mm-vet/mm-vet.json",
 }
 PUBLISHED: dict[str, tuple[str, ...]] = {
     **{name: (file,) for name, file in {**_CAPTIONS, **_VQA, **_CHARTQA, **_OTHERS}.items()},
@@ -56,8 +58,8 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     # The six files of the published script are not known; the two splits of the release stand for them.
     "cmmmu": ("CMMMU/art_and_design/val-00000-of-00001.parquet", "CMMMU/README.md"),
 }
-JUDGED = ("llava-bench", "mmvet")
-"""Two more, which need a judge."""
+JUDGED = {"llava-bench", "mmvet", "mathvista-testmini"}
+"""Those of them that need a judge."""
 LATER = {
     *("vqa-textvqa-val-ocr", "vqa-infovqa-val", "vqa-infovqa-test", "refcoco-testA", "refcoco-testB", "ccbench-dev"),
     *("refcoco+-val", "refcoco+-testA", "refcoco+-testB", "refcocog-val", "refcocog-test"),

@@ -16,8 +16,9 @@ import torch
 from torchmetrics import MetricCollection
 
 from evaluate import metric as module
+from evaluate.judging import Verdict
 from evaluate.metric import ScorerMetric
-from evaluate.scorer import MeanScorer, Scorer, Scores
+from evaluate.scorer import MeanScorer, NoAnswer, Scorer, Scores
 from evaluate.scorers.anls import ANLSTarget, anls
 from evaluate.scorers.exact_match import exact_match
 from evaluate.scorers.gqa import GQATarget, gqa
@@ -139,6 +140,18 @@ def test_dataclass_targets_are_revived() -> None:
     expected = vqa_accuracy("official")(["red", "one", "yes"], targets).metrics
     assert values(metric) == expected
     assert expected["accuracy/answer_type=other"] == pytest.approx(90.0)
+
+
+def test_failures_and_verdicts_are_what_they_were() -> None:
+    said = [Verdict("1", "parse_error", "why"), Verdict("1", is_direct=True), NoAnswer(), "1"]
+    seen: list[str] = []
+    spy = MeanScorer("spy", lambda text, target: float(seen.append(text) is None))
+    metric = ScorerMetric(spy)
+    metric.update(said, [None] * 4)
+    metric.compute()
+    assert [(type(text), str(text)) for text in seen] == [(type(text), str(text)) for text in said]
+    verdicts = [text for text in seen if isinstance(text, Verdict)]
+    assert [(v.status, v.reason, v.is_direct) for v in verdicts] == [("parse_error", "why", False), ("ok", "", True)]
 
 
 def test_collection_of_metrics_keeps_the_rules_apart() -> None:

@@ -1,4 +1,7 @@
-"""What holds for every shipped benchmark and its rule, in any order, on any ranks, for good, bad and long answers."""
+"""What holds for every shipped benchmark and its rule, in any order, on any ranks, for good, bad and long answers.
+
+The rule of a judged benchmark reads verdicts in place of answers, of every status.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,14 @@ import torch
 
 from evaluate.benchmark import list_benchmarks
 from evaluate.demo.writers import WRITERS
+from evaluate.judging import Verdict
 from evaluate.metric import ScorerMetric
 from evaluate.scorer import NoAnswer, Scorer
 from evaluate.scorers.box_iou import BoxTarget
 from evaluate.scorers.captions import CaptionTarget
 from evaluate.scorers.cmmmu import TRUE_OR_FALSE
 from evaluate.scorers.word_match import AbilityTarget
+from tests.evaluate.verdicts import FAILED, STATUSES, judge_best, judge_worst
 
 SHIPPED = list_benchmarks()
 MAXIMUM = {"mme": 2000.0, "mme-v1.2-sampling": 2000.0, "tiny_lvlm": 500.0}
@@ -33,6 +38,7 @@ READS_NOTHING = ("anls", "exact_match", "gqa", "relaxed_accuracy", "vqa_accuracy
 NEEDS_A_JUDGE = ("math_rule_only",)
 """Rules that read a part of the answers, and leave the others without a score."""
 CORRECTED = {
+    "math_answer@internvl-v1.2": "accuracy@internvl-later",
     "math_rule_only@internvl-v1.2": "accuracy_rule_only@internvl-later",
     "vqa_accuracy@internvl-v1.2": "accuracy@internvl-later",
 }
@@ -99,6 +105,21 @@ class Asked:
     targets: list[Any]
 
     @property
+    def is_judged(self) -> bool:
+        """Whether the rule reads verdicts."""
+        return SHIPPED[self.name].judged
+
+    @property
+    def best(self) -> list[str]:
+        """What is right, for each sample."""
+        return [*map(judge_best if self.is_judged else answer_rightly, self.targets)]
+
+    @property
+    def worst(self) -> list[str]:
+        """What is wrong, for each sample."""
+        return [*map(judge_worst if self.is_judged else answer_absurdly, self.targets)]
+
+    @property
     def rule(self) -> str:
         """The rule without its protocol."""
         return self.scorer.name.partition("@")[0]
@@ -163,10 +184,10 @@ def mix(asked: Asked) -> Iterator[list[str]]:
     count = len(asked.targets)
     for start in range(0, len(STRANGE), max(1, (2 * count) // 3)):
         strange = [STRANGE[(start + place) % len(STRANGE)] for place in range(count)]
-        yield [
-            (answer_rightly(target), text, text, answer_absurdly(target))[(place + start) % 4]
-            for place, (target, text) in enumerate(zip(asked.targets, strange, strict=True))
-        ]
+        if asked.is_judged:
+            strange = [Verdict(text, STATUSES[(start + place) % 5], "why") for place, text in enumerate(strange)]
+        rows = zip(asked.best, strange, strange, asked.worst, strict=True)
+        yield [row[(place + start) % 4] for place, row in enumerate(rows)]
 
 
 def revive(target: Any) -> Callable[[Any], Any] | None:
@@ -201,6 +222,7 @@ def test_the_order_of_samples_moves_no_digit(shelf: list[Asked]) -> None:
 def test_shares_of_one_two_or_three_ranks_give_what_all_answers_give(shelf: list[Asked]) -> None:
     for asked in shelf:
         texts = [*mix(asked)][-1]
+        texts[-1] = NoAnswer()
         wanted = asked.measure(texts)[0]
         for num_ranks in (1, 2, 3):
             ranks = [ScorerMetric(asked.scorer, revive(asked.targets[0])) for _ in range(num_ranks)]
@@ -227,12 +249,29 @@ def test_nothing_is_no_number_and_a_failure_is_wrong(shelf: list[Asked]) -> None
         failed = asked.scorer([NoAnswer()] * len(asked.targets), asked.targets)
         assert failed.metrics[asked.scorer.primary] == 0, asked.name
         assert not any(failed.samples), asked.name
-        mixed = [NoAnswer() if place % 2 else answer_rightly(t) for place, t in enumerate(asked.targets)]
+        mixed = [NoAnswer() if place % 2 else text for place, text in enumerate(asked.best)]
         assert not any(asked.scorer(mixed, asked.targets).samples[1::2]), asked.name
 
 
+def test_what_was_not_judged_is_missing_and_strictly_nothing(shelf: list[Asked]) -> None:
+    for asked in (asked for asked in shelf if asked.is_judged):
+        count, primary = len(asked.targets), asked.scorer.primary
+        for status in FAILED:
+            scores = asked.scorer([Verdict(str(text), status) for text in asked.best], asked.targets)
+            assert math.isnan(scores.metrics[primary]), (asked.name, status)
+            assert (scores.metrics[f"{primary}_strict"], scores.metrics["coverage"]) == (0, 0), (asked.name, status)
+            assert scores.num_unparsed == (count if status == "parse_error" else 0), (asked.name, status)
+            assert set(scores.samples) == {None}, (asked.name, status)
+            half = [Verdict("", status) if place % 2 else text for place, text in enumerate(asked.best)]
+            metrics = asked.scorer(half, asked.targets).metrics
+            corrected = CORRECTED.get(asked.scorer.name, primary)
+            assert metrics[corrected] == 100, (asked.name, status)
+            assert metrics["coverage"] == 50, (asked.name, status)
+            assert metrics[f"{primary}_strict"] <= 50, (asked.name, status)
+
+
 def test_what_cannot_be_read_is_wrong_and_counted(shelf: list[Asked]) -> None:
-    for asked in shelf:
+    for asked in (asked for asked in shelf if not asked.is_judged):
         # What is left of question marks is empty, which people said, too.
         text = "~~~" if asked.rule in READS_NOTHING else "? ? ?"
         scores = asked.scorer([text] * len(asked.targets), asked.targets)
@@ -254,8 +293,8 @@ def test_values_lie_in_their_range_and_both_ends_can_be_reached(shelf: list[Aske
         for texts in mix(asked):
             for text, value in zip(texts, asked.measure(texts)[1], strict=True):
                 assert value is None or 0 <= value <= top, (asked.name, text, value)
-        best = asked.scorer([*map(answer_rightly, asked.targets)], asked.targets)
-        worst = asked.scorer([*map(answer_absurdly, asked.targets)], asked.targets)
+        best = asked.scorer(asked.best, asked.targets)
+        worst = asked.scorer(asked.worst, asked.targets)
         assert asked.scorer.higher_is_better, asked.name
         if asked.rule in NEEDS_A_JUDGE:
             assert math.isnan(worst.metrics[asked.scorer.primary]), asked.name

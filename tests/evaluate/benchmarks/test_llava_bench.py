@@ -17,7 +17,7 @@ from evaluate.judging import Verdict
 from evaluate.rubrics.llava_review import LlavaReview
 from evaluate.sample import Prediction
 from internvl.errors import InputError
-from tests.evaluate.hand_judge import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 SMALL = replace(BENCHMARKS[0], size=None)
 
@@ -78,7 +78,9 @@ def test_half_of_a_character_does_not_stop_the_files(tmp_path: Path) -> None:
     ("name", "rows", "message"),
     [
         ("answers_gpt4", list_references()[1:], r"answers_gpt4\.jsonl: expected 5 of .*questions\.jsonl:6, got none"),
-        ("answers_gpt4", list_references() * 2, "expected one text for each question_id, got 5 again"),
+        ("answers_gpt4", list_references() * 2, r"answers_gpt4\.jsonl:7: expected a question_id of its own, got 5;"),
+        ("questions", list_questions(5), r"answers_gpt4\.jsonl: expected the questions of .*, got 5 beside them;"),
+        ("context", [{"image": "001.jpg", "caption": "x"}] * 2, r"jsonl:2: expected each picture once, got 001\.jpg"),
         ("context", [{"image": "001.jpg", "caption": "x"}], r"context\.jsonl: expected '002\.jpg' of .*jsonl:3, got"),
         ("context", [{"image": "001.jpg", "caption": 3}], r"context\.jsonl:1: expected a text or texts as caption"),
         (

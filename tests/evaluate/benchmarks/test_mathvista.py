@@ -16,9 +16,11 @@ from evaluate.demo.pictures import draw
 from evaluate.report import read_report
 from evaluate.sample import Prediction
 from evaluate.score_command import main
+from evaluate.scorer import NoAnswer
 from evaluate.scorers.math_answer import math_answer
 from internvl.errors import InputError, MissingError
 from tests.evaluate.stored_pictures import read_stored
+from tests.evaluate.verdicts import drive, read_words
 
 TABLE = FOLDER / "data" / "testmini-00000-of-00001.parquet"
 RESPONSES = ("8/11", "14", "0.60", "[2007, 2008]", "about 1.45", "The answer is (A).")
@@ -40,9 +42,12 @@ def test_prompts_equal_the_published_ones(family: dict[str, Any], tmp_path: Path
 
 
 def test_names_sizes_and_settings_are_the_published_ones() -> None:
-    found = find("mathvista-testmini,mathvista-test,mathvista-testmini-later")
-    assert [(b.size, b.generation.max_new_tokens) for b in found] == [(1000, 1000), (5141, 1000), (1000, 4096)]
-    assert [b.scorer() is None for b in found] == [False, True, False]
+    found = find("mathvista-testmini,mathvista-test,mathvista-testmini-later,mathvista-testmini-rule-only")
+    settings = [(b.size, b.generation.max_new_tokens) for b in found]
+    assert settings == [(1000, 1000), (5141, 1000), (1000, 4096), (1000, 1000)]
+    rules = [scorer.name if (scorer := b.scorer()) else "" for b in found]
+    assert rules == ["math_answer@internvl-v1.2", "", "math_answer@internvl-later", "math_rule_only@internvl-v1.2"]
+    assert [b.judged for b in found] == [b.rubric() is not None for b in found] == [True, False, True, False]
 
 
 def test_questions_come_with_picture_choices_and_all_their_groups(tmp_path: Path) -> None:
@@ -62,22 +67,21 @@ def test_score_is_of_the_answers_that_need_no_judge_and_says_so(
 ) -> None:
     write_mathvista(tmp_path)
     write_rows(tmp_path / "mine.jsonl", [{"id": str(k), "text": text} for k, text in enumerate(RESPONSES, 1)])
-    for name, expected in (("mathvista-testmini", 200 / 3), ("mathvista-testmini-later", 100.0)):
-        command = [str(tmp_path / "mine.jsonl"), "--benchmark", name, "--root", str(tmp_path), "--allow-size"]
-        assert main([*command, "--output", str(tmp_path)]) == 0
-        told = capsys.readouterr().out
-        assert f"{name}: accuracy_rule_only {expected:.2f}" in told
-        assert "(6 samples, 3 of them without a score, 0 errors" in told
-        report = read_report(tmp_path / "mine" / name)
-        metrics = report["metrics"]
-        assert (report["primary"], report["num_unscored"]) == ("accuracy_rule_only", 3)
-        assert (metrics["coverage"], metrics["num_nearest_choice"]) == (50.0, 0)
-        # A decimal number that is right is wrong as published, because the hub's precision is a float.
-        voided = 100.0 if name.endswith("later") else 0.0
-        assert metrics["accuracy_rule_only/answer_type=float"] == voided
-        assert metrics.get("accuracy_rule_only@internvl-later", expected) == 100.0
-        assert "accuracy" not in metrics
-    records = json.loads((tmp_path / "mine" / "mathvista-testmini" / "submission.json").read_text(encoding="utf-8"))
+    name = "mathvista-testmini-rule-only"
+    command = [str(tmp_path / "mine.jsonl"), "--benchmark", name, "--root", str(tmp_path), "--allow-size"]
+    assert main([*command, "--output", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"{name}: accuracy_rule_only {200 / 3:.2f}" in told
+    assert "(6 samples, 3 of them without a score, 0 errors" in told
+    report = read_report(tmp_path / "mine" / name)
+    metrics = report["metrics"]
+    assert (report["primary"], report["num_unscored"]) == ("accuracy_rule_only", 3)
+    assert (metrics["coverage"], metrics["num_nearest_choice"]) == (50.0, 0)
+    # A decimal number that is right is wrong as published, because the hub's precision is a float.
+    assert metrics["accuracy_rule_only/answer_type=float"] == 0
+    assert metrics["accuracy_rule_only@internvl-later"] == 100
+    assert "accuracy" not in metrics
+    records = json.loads((tmp_path / "mine" / name / "submission.json").read_text(encoding="utf-8"))
     assert list(records) == ["1", "2", "3", "4", "5", "6"]
     assert records["6"] == {
         **{key: value for key, value in list_rows()[5].items() if key != "decoded_image"},
@@ -85,13 +89,37 @@ def test_score_is_of_the_answers_that_need_no_judge_and_says_so(
     }
 
 
-def test_extractions_of_a_judge_are_scored_by_the_whole_rule(tmp_path: Path) -> None:
-    samples = take("mathvista-testmini").load(write_mathvista(tmp_path))
+def test_answers_are_read_by_rules_or_a_judge_scored_and_written_as_published(tmp_path: Path) -> None:
+    benchmark = take("mathvista-testmini")
+    samples, rubric = benchmark.load(write_mathvista(tmp_path)), benchmark.rubric()
+    assert rubric is not None
+    answers = [Prediction(sample.id, text) for sample, text in zip(samples, RESPONSES, strict=True)]
+    answers[1] = Prediction("2", "", error="OSError")
+    asked = [
+        drive(rubric.grade(answer.text, sample), {"5": "1.45", "6": "60 degrees"}.get(sample.id, ""))
+        for answer, sample in zip(answers, samples, strict=True)
+    ]
+    assert [len(requests) for _, requests in asked] == [0, 0, 0, 5, 1, 1]
+    assert "\n(B) 无法确定\n\nThe answer is (A).\n\nExtracted answer: " in read_words(asked[5][1][0])[0][1]
+    verdicts: list[str] = [verdict for verdict, _ in asked]
+    verdicts[1] = NoAnswer()
     targets = [sample.target for sample in samples]
-    metrics = math_answer()(["B", "14.0", "0.6", "[2007, 2008]", "1.45", "60 degrees"], targets).metrics
-    assert metrics["accuracy"] == pytest.approx(100 * 4 / 6)
-    assert metrics["accuracy@internvl-later"] == 100.0
-    assert (metrics["coverage"], metrics["num_nearest_choice"]) == (100.0, 1)
+    for protocol, right in (("internvl-v1.2", 2), ("internvl-later", 4)):
+        metrics = math_answer(protocol)(verdicts, targets).metrics
+        assert metrics["accuracy"] == pytest.approx(100 * right / 5)
+        assert metrics["accuracy_official"] == metrics["accuracy_strict"] == pytest.approx(100 * right / 6)
+        assert [metrics[f"num_{kind}"] for kind in ("direct", "by_judge", "nearest_choice")] == [2, 2, 1]
+        assert metrics["accuracy/question_type=multi_choice"] == 100
+        assert metrics["coverage"] == pytest.approx(400 / 6)
+    benchmark.submission(answers, samples, tmp_path)
+    benchmark.review(answers, verdicts, samples, tmp_path)
+    records, rows = (
+        json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        for name in ("submission.json", "mathvista_extractions.json")
+    )
+    read = {"extraction": "60 degrees", "prediction": "∠ABC = 60°", "true_false": True}
+    assert rows["6"] == {**records["6"], **read}
+    assert [row["true_false"] for row in rows.values()] == [True, False, False, False, False, True]
 
 
 def test_test_set_has_no_score_and_a_file_of_records(tmp_path: Path) -> None:

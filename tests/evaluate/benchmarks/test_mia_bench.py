@@ -21,7 +21,7 @@ from evaluate.rubrics.mia_components import MiaComponents
 from evaluate.sample import Prediction, Sample
 from evaluate.score_command import build_parser, store_answers
 from internvl.errors import InputError, MissingError
-from tests.evaluate.hand_judge import drive
+from tests.evaluate.verdicts import drive
 
 SMALL = replace(BENCHMARKS[0], size=None)
 
@@ -158,7 +158,7 @@ def test_items_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any],
 def test_manifest_cannot_open_files_elsewhere(tmp_path: Path) -> None:
     write_mia_bench(tmp_path, 1)
     write_manifest(tmp_path / PICTURES, [Entry(0, list_items(1)[0]["image"], "fetched", "../../../../etc/passwd")])
-    with pytest.raises(InputError, match=r"expected each index once and files of its own folder, got 0 and '\.\./"):
+    with pytest.raises(InputError, match=r"expected an index of its own and a file of its folder, got 0 and '\.\./"):
         SMALL.load(tmp_path)
 
 

@@ -16,7 +16,7 @@ from evaluate.judging import Verdict
 from evaluate.rubrics.mmvet_grade import MmvetGrade
 from evaluate.sample import Prediction
 from internvl.errors import InputError
-from tests.evaluate.hand_judge import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 SMALL = replace(BENCHMARKS[0], size=None)
 CONVERTED = FOLDER / "llava-mm-vet.jsonl"

@@ -13,7 +13,7 @@ from evaluate.rubrics.llava_review import RULE, SYSTEM, LlavaReview, word_review
 from evaluate.sample import Sample
 from evaluate.scorers.llava_bench import LlavaTarget
 from internvl.conversation import Conversation
-from tests.evaluate.hand_judge import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 
 def read_sample(case: dict[str, Any]) -> Sample:

@@ -13,7 +13,7 @@ from evaluate.rubrics.mia_components import PICTURE, MiaComponents, word_compone
 from evaluate.sample import Sample
 from evaluate.scorers.mia_bench import MiaTarget, average_official
 from internvl.conversation import Conversation
-from tests.evaluate.hand_judge import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 GOOD = "score of component 1: 3/6, score of component 2: 4/4, total score: 7/10. Good."
 

@@ -13,7 +13,7 @@ from evaluate.rubrics.mmvet_grade import AGAIN, CALLS, PROMPT, MmvetGrade, word_
 from evaluate.sample import Sample
 from evaluate.scorers.mmvet import MmvetTarget, mmvet
 from internvl.conversation import Conversation
-from tests.evaluate.hand_judge import drive, read_words
+from tests.evaluate.verdicts import drive, read_words
 
 SAMPLE = Sample("0", Conversation.ask("What is x? "), MmvetTarget("What is x?", "-1<AND>-5", ("ocr", "math")))
 
