@@ -31,14 +31,14 @@ class Price:
     Attributes:
         input, cached, output: of each kind.
         picture: most input tokens of one picture.
-        verified: the date when this was looked up.
+        as_of: the date that this was known to be right on.
     """
 
     input: float
     output: float
     cached: float
     picture: int = _PICTURE
-    verified: str = ""
+    as_of: str = ""
 
     def cost(self, usage: Usage) -> float:
         """Dollars for so many tokens."""
@@ -77,7 +77,7 @@ def find_price(server: Server, path: Path | None = None) -> Price | None:
             f"{path}: expected input and output prices of {server.model} as numbers, got {json.dumps(row)[:80]} "
             f"({error}); correct it"
         ) from None
-    return Price(**values, cached=cached, picture=picture, verified=str(row.get("last_verified", "")))
+    return Price(**values, cached=cached, picture=picture, as_of=str(row.get("as_of", "")))
 
 
 def bound_usage(request: Request, price: Price | None = None) -> Usage:
@@ -171,4 +171,4 @@ def describe_price(price: Price | None) -> dict[str, Any] | None:
     """A price for a report."""
     if price is None:
         return None
-    return {"input": price.input, "cached": price.cached, "output": price.output, "verified": price.verified}
+    return {"input": price.input, "cached": price.cached, "output": price.output, "as_of": price.as_of}

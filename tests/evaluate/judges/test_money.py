@@ -28,7 +28,7 @@ def test_shipped_prices_are_of_one_server_and_say_when_they_were_looked_up() -> 
         price = find_price(Server(model))
         assert price is not None
         assert 0 <= price.cached <= price.input < price.output
-        assert row["last_verified"] == price.verified != ""
+        assert row["as_of"] == price.as_of != ""
         assert find_price(Server(model, "http://localhost:8000/v1")) is None
     assert find_price(Server("no-such-model")) is None
 
