@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from evaluate.judges.desk import Desk
 from evaluate.judges.drive import Graded, Work, count, drive, look_up
 from evaluate.judges.money import Budget, find_price
 from evaluate.judges.openai import Counts, OpenAIJudge
-from evaluate.judges.options import KEY, JudgeOptions
+from evaluate.judges.options import KEY, JudgeOptions, read_key
 from evaluate.judges.pace import Pace
 from evaluate.judges.replay import ReplayStore
 from evaluate.judges.sentences import tell_verdicts
@@ -198,7 +197,7 @@ class Case:
 
     def _ask(self, works: Mapping[int, Sequence[Work]]) -> list[list[Graded]]:
         if self.is_asking:
-            key = os.environ.get(KEY, "").strip()
+            key = read_key()
             if not key:
                 raise PendingError(
                     f"{self.run.name}: expected the key of the judge {self.server.model} in {KEY}, got none; the "
@@ -293,10 +292,15 @@ class Case:
             (self.folder / name).unlink(missing_ok=True)
         named = "; ".join(f"{status}: {', '.join(ids[:3])}" for status, ids in account["failed"].items())
         reason = next((f" ({one.verdict.reason})" for run in passes for one in run if one.verdict.reason), "")
+        remedy = "the same command asks again what failed, --rejudge failed also the rest"
+        if not self.is_asking:
+            remedy = "without --judge the rest is asked"
+        elif self.options.rejudge:
+            remedy = "the same command without --rejudge asks again what failed"
         raise CoverageError(
             f"{self.run.name}: NO NUMBER: expected verdicts on {LEAST_COVERAGE:.0%} of the answers, got "
-            f"{tell_verdicts(account).removeprefix('INCOMPLETE, ')}: {named}{reason}; the "
-            f"same command asks again what failed, --rejudge failed also the rest, see {self.folder}/judged.jsonl; "
+            f"{tell_verdicts(account).removeprefix('INCOMPLETE, ')}: {named}{reason}; "
+            f"{remedy}, see {self.folder}/judged.jsonl; "
             "--allow-judge-failures makes a number that is marked incomplete"
         )
 

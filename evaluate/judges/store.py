@@ -34,7 +34,7 @@ class ReplyStore:
             return read_record(record)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def keep(self, call: Call, completion: Completion) -> None:

@@ -39,7 +39,7 @@ def test_what_is_torn_or_of_another_request_is_none(tmp_path: Path) -> None:
     place.parent.mkdir(exist_ok=True)
     place.write_text(text)
     assert store.find(other) is None
-    for broken in (text[: len(text) // 2], "[]", "{}", "", json.dumps({**json.loads(text), "text": 7})):
+    for broken in (text[: len(text) // 2], "[]", "{}", "", "[" * 99_999, json.dumps({**json.loads(text), "text": 7})):
         path.write_text(broken)
         assert store.find(call) is None
     store.keep(call, Completion(Reply("8")))
