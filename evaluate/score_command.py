@@ -82,7 +82,9 @@ def take_run(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, list[
     """The run that is scored, whose folder no other command writes into until the claims are closed."""
     source: Path = options.source
     if not source.exists():
-        raise MissingError(f"{source}: expected a run folder or a file of answers, got no such path; check it")
+        raise MissingError(
+            f"{source.absolute()}: expected a run folder or a file of answers, got no such path; check it"
+        )
     if not source.is_dir():
         return store_answers(options, claims)
     if options.name:
