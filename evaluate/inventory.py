@@ -104,7 +104,7 @@ def describe_needs(benchmark: Benchmark) -> Needs:
 
 def has_key(needs: Needs) -> bool:
     """Whether the judge, if there is one, can be asked."""
-    return not needs.key or bool(os.environ.get(needs.key))
+    return not needs.key or bool(os.environ.get(needs.key, "").strip())
 
 
 def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = False) -> Inventory:

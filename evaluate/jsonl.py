@@ -49,7 +49,7 @@ def read_rows(path: Path, *keys: str) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{name}:{number}"
             try:
                 row = parse(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{where}: expected JSON, got {error}; get the file again") from None
             if wanted and not (isinstance(row, dict) and wanted <= row.keys()):
                 missing = [key for key in keys if not isinstance(row, dict) or key not in row]
@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
     """A whole JSON file."""
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON, got {error}; get the file again") from None
 
 
@@ -87,7 +87,7 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON, got {error}; {remedy}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected an object, got {str(content)[:80]}; {remedy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from evaluate.judges.desk import Desk
 from evaluate.judges.drive import Graded, Work, count, drive, look_up
 from evaluate.judges.money import Budget, find_price
 from evaluate.judges.openai import Counts, OpenAIJudge
-from evaluate.judges.options import KEY, JudgeOptions
+from evaluate.judges.options import KEY, JudgeOptions, read_key
 from evaluate.judges.pace import Pace
 from evaluate.judges.replay import ReplayStore
 from evaluate.judges.sentences import tell_verdicts
@@ -198,12 +198,12 @@ class Case:
 
     def _ask(self, works: Mapping[int, Sequence[Work]]) -> list[list[Graded]]:
         if self.is_asking:
-            key = os.environ.get(KEY, "").strip()
+            key = read_key()
             if not key:
                 raise PendingError(
                     f"{self.run.name}: expected the key of the judge {self.server.model} in {KEY}, got none; the "
                     "predictions are kept, export the key, then: sh evaluate.sh score "
-                    f"{self.run.folder}{self.options.words()}"
+                    f"{shlex.quote(str(self.run.folder))}{self.options.words()}"
                 )
             rate = self.options.rpm / 60 if self.options.rpm else math.inf
             judge = OpenAIJudge(
@@ -230,7 +230,7 @@ class Case:
         ended: list[Graded] = []
         try:
             if isinstance(judge, OpenAIJudge):
-                await judge.open()
+                await _open(judge)
                 if self.server not in self.judging.checked:
                     await judge.check()
                     self.judging.checked.add(self.server)
@@ -278,7 +278,7 @@ class Case:
         if self.rounds:
             rounds = _read_rounds(self.folder) | {self.identity: self.rounds}
             _write(self.folder / ROUNDS, json.dumps(rounds, ensure_ascii=False) + "\n")
-        if account["incomplete"] and not self.options.allow_failures:
+        if account["incomplete"] and not (self.options.allow_failures and account["statuses"]["ok"]):
             self._refuse(account, passes)
         texts = [
             tuple(self._text(one.verdict, prediction) for one, prediction in zip(run, self.predictions, strict=True))
@@ -293,10 +293,15 @@ class Case:
             (self.folder / name).unlink(missing_ok=True)
         named = "; ".join(f"{status}: {', '.join(ids[:3])}" for status, ids in account["failed"].items())
         reason = next((f" ({one.verdict.reason})" for run in passes for one in run if one.verdict.reason), "")
+        remedy = "the same command asks again what failed, --rejudge failed also the rest"
+        if not self.is_asking:
+            remedy = "without --judge the rest is asked"
+        elif self.options.rejudge:
+            remedy = "the same command without --rejudge asks again what failed"
         raise CoverageError(
             f"{self.run.name}: NO NUMBER: expected verdicts on {LEAST_COVERAGE:.0%} of the answers, got "
-            f"{tell_verdicts(account).removeprefix('INCOMPLETE, ')}: {named}{reason}; the "
-            f"same command asks again what failed, --rejudge failed also the rest, see {self.folder}/judged.jsonl; "
+            f"{tell_verdicts(account).removeprefix('INCOMPLETE, ')}: {named}{reason}; "
+            f"{remedy}, see {self.folder}/judged.jsonl; "
             "--allow-judge-failures makes a number that is marked incomplete"
         )
 
@@ -311,9 +316,27 @@ def _skip(reason: str) -> Any:
     return Verdict("", "no_prediction", reason)
 
 
+async def _open(judge: OpenAIJudge) -> None:
+    try:
+        await judge.open()
+    except (ValueError, ImportError) as error:
+        if getattr(error, "name", None) == "openai":
+            raise
+        # The address may hold a password: it is not shown.
+        raise InputError(
+            "proxy: expected addresses with http or https in HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, got "
+            f"{type(error).__name__} for another; correct it, or name the host of the judge in NO_PROXY"
+        ) from None
+
+
 def _read_rounds(folder: Path) -> dict[str, dict[str, int]]:
     path = folder / ROUNDS
-    return read_object(path, "delete it, and first replies count again") if path.is_file() else {}
+    remedy = "delete it, and first replies count again"
+    content = read_object(path, remedy) if path.is_file() else {}
+    for rounds in content.values():
+        if not isinstance(rounds, dict) or not all(isinstance(number, int) for number in rounds.values()):
+            raise InputError(f"{path}: expected a number for each answer, got {str(rounds)[:80]}; {remedy}")
+    return content
 
 
 def _write(path: Path, text: str) -> None:

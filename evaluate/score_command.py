@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from evaluate.jsonl import keep_all
 from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
-from evaluate.records import PartWriter
+from evaluate.records import PartWriter, claim_folder
 from evaluate.report_command import publish
 from evaluate.run import Run, score
 from evaluate.stored import find_one, read_run, read_start
-from internvl.errors import InputError
+from internvl.errors import InputError, MissingError
 
 
 def build_parser() -> Parser:
@@ -55,19 +56,13 @@ def main(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     try:
         judging = Judging(read_judge_options(options))
-        if options.source.is_dir():
-            if options.name:
-                raise InputError("--name: expected none for a run folder, which has one; leave it out")
-            run, clusters = read_run(
-                options.source, root=options.root, benchmark=options.benchmark, files=options.benchmark_file
-            )
-        else:
-            run, clusters = store_answers(options)
-        try:
-            report = score(run, clusters, partial=options.partial, judging=judging)
-        except CoverageError:
-            publish_around(run)
-            raise
+        with ExitStack() as claims:
+            run, clusters = take_run(options, claims)
+            try:
+                report = score(run, clusters, partial=options.partial, judging=judging)
+            except CoverageError:
+                publish_around(run)
+                raise
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -83,6 +78,22 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def take_run(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, list[str]]:
+    """The run that is scored, whose folder no other command writes into until the claims are closed."""
+    source: Path = options.source
+    if not source.exists():
+        raise MissingError(
+            f"{source.absolute()}: expected a run folder or a file of answers, got no such path; check it"
+        )
+    if not source.is_dir():
+        return store_answers(options, claims)
+    if options.name:
+        raise InputError("--name: expected none for a run folder, which has one; leave it out")
+    run, clusters = read_run(source, root=options.root, benchmark=options.benchmark, files=options.benchmark_file)
+    claims.enter_context(claim_folder(run.folder.resolve()))
+    return run, clusters
+
+
 def publish_around(run: Run) -> None:
     """Write the report over all runs of the model; a folder that was put elsewhere gets none beside it."""
     around = run.folder.resolve().parent
@@ -90,7 +101,7 @@ def publish_around(run: Run) -> None:
         publish(around)
 
 
-def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
+def store_answers(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, list[str]]:
     """A run folder from a file of answers; nothing is written where the answers do not make a number."""
     source: Path = options.source
     if options.benchmark is None:
@@ -122,6 +133,7 @@ def store_answers(options: argparse.Namespace) -> tuple[Run, list[str]]:
     )
     if (run.folder / "run.json").is_file() and read_start(run.folder).get("model") != run.info.fingerprint:
         raise InputError(f"{run.folder}: expected the same answers as before, got others; choose another --name")
+    claims.enter_context(claim_folder(run.folder.resolve()))
     run.open(fresh=False)
     part = run.folder / "part-0.jsonl"
     part.unlink(missing_ok=True)  # the same answers again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,9 +71,10 @@ def find_price(server: Server, path: Path | None = None) -> Price | None:
         values = {name: float(row[name]) for name in ("input", "output")}
         cached = float(row.get("cached", values["input"]))
         picture = int(row.get("picture", _PICTURE))
-        if min(*values.values(), cached, picture) < 0:
-            raise ValueError("a number below zero")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # With an infinite price, or one that is no number, nothing would ever exceed a limit.
+        if not all(0 <= value < math.inf for value in (*values.values(), cached, picture)):
+            raise ValueError("a number below zero, or without end")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: expected input and output prices of {server.model} as numbers, got {json.dumps(row)[:80]} "
             f"({error}); correct it"

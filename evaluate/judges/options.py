@@ -68,7 +68,8 @@ class JudgeOptions:
             is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True)
         except ValueError:
             is_whole = False
-        if not is_whole or "@" in parts.netloc or parts.query or parts.fragment:
+        is_clean = not any(sign.isspace() or not sign.isprintable() for sign in url)
+        if not is_whole or not is_clean or "@" in parts.netloc or parts.query or parts.fragment:
             # What is wrong may be a secret: it is not shown.
             raise InputError(
                 f"--judge-base-url: expected http://HOST/v1 without a password or a query, got another address from "
@@ -98,6 +99,18 @@ class JudgeOptions:
         }
         given = [f" {name} {shlex.quote(str(value))}" for name, (value, usual) in pairs.items() if value != usual]
         return "".join(given)
+
+
+def read_key(environment: Mapping[str, str] = os.environ) -> str:
+    """The key that is sent; empty where there is none.
+
+    Raises:
+        InputError: no request could carry it. Libraries would say so with the key in the message.
+    """
+    key = environment.get(KEY, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(f"{KEY}: expected plain letters, digits and signs on one line, got others; export it again")
+    return key
 
 
 def add_judge_options(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +156,10 @@ def read_judge_options(options: argparse.Namespace) -> JudgeOptions:
     kind = options.judge.partition(":")
     if options.judge not in ("openai", "none") and not (kind[0] == "replay" and kind[2]):
         raise InputError(f"--judge: expected openai, replay:PATH or none, got {options.judge!r}; correct it")
+    if options.rejudge and options.judge != "openai":
+        raise InputError(f"--rejudge: expected --judge openai beside it, got {options.judge}; leave one of them out")
+    if options.judge_model is not None and not options.judge_model.strip():
+        raise InputError("--judge-model: expected a name, got none; name a model, or leave it out")
     numbers = {
         "--judge-repeats": options.judge_repeats,
         "--judge-concurrency": options.judge_concurrency,

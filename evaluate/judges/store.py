@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class ReplyStore:
             return read_record(record)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def keep(self, call: Call, completion: Completion) -> None:
@@ -51,6 +52,8 @@ class ReplyStore:
             partial.write_bytes(_write(record))
             partial.replace(path)
         except OSError as error:
+            with suppress(OSError):
+                partial.unlink()  # it would fill a full disk further
             raise InputError(
                 f"{path.parent}: expected room for the judge's replies, got {error.strerror}; make room, and the same "
                 "command goes on"

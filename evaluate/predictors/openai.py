@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from evaluate.judges.options import read_key
 from evaluate.messages import encode_picture, split_messages
 from evaluate.predictor import PredictorInfo, StoppedError
 from evaluate.sample import Generation
@@ -48,7 +49,7 @@ class OpenAIPredictor:
         import openai
 
         self.server = server
-        self.key = os.environ.get("OPENAI_API_KEY", "")
+        self.key = read_key()
         if not self.key and server.url == _HOME:
             raise InputError(
                 f"OPENAI_API_KEY: expected a key for {_HOME}, got none; export it, or name another server: "

@@ -158,6 +158,25 @@ def test_dead_judge_is_one_line_and_keeps_what_stood(
     assert KEY not in errors
 
 
+def test_what_surrounds_a_judge_is_one_line(
+    server: JudgeServer, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["score", str(folder), "--judge", "none", "--allow-judge-failures"]
+    assert main(words) == 3, "nothing judged is no number"
+    assert "60 api_error" in capsys.readouterr().err
+    for broken in ('{"a": 7}', '{"a": {"0:1": "x"}}'):
+        (folder / "judge_rounds.json").write_text(broken)
+        assert main(words) == 2
+        assert "judge_rounds.json: expected a number for each answer" in capsys.readouterr().err
+    (folder / "judge_rounds.json").unlink()
+    monkeypatch.setenv("ALL_PROXY", "odd://me:secret@127.0.0.1:9")
+    assert main(["score", str(folder)]) == 2
+    errors = capsys.readouterr().err
+    assert "error: proxy: expected addresses with http or https" in errors
+    assert "secret" not in errors
+    assert server.asked.total() == 0
+
+
 def test_answers_that_were_never_given_and_passes(
     server: JudgeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.demo.files import write_rows
+from evaluate.records import claim_folder
 from evaluate.report import read_report
 from tests.evaluate.questions import COLORS, run, write_questions
 from tests.evaluate.test_main import WATCH
@@ -111,6 +112,21 @@ def test_mistake_is_one_line(root: Path, words: list[str], message: str, capsys:
     output, errors = capsys.readouterr()
     assert (output, errors.count("\n")) == ("", 1)
     assert message in errors
+
+
+def test_two_commands_do_not_write_into_one_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = write_answers(root)
+    assert call(root, answers, "--benchmark", "quickstart", "--partial", "--allow-size") == 0
+    [folder] = (path.parent for path in (root / "out").glob("*/*/run.json"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    with claim_folder(folder):
+        assert call(root, folder, "--partial") == 2
+        assert call(root, answers, "--benchmark", "quickstart", "--partial", "--allow-size") == 2
+    assert capsys.readouterr().err.count("expected no other run at work there") == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert call(root, root / "typo") == 2
+    assert "typo: expected a run folder or a file of answers, got no such path" in capsys.readouterr().err
 
 
 def test_mistake_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def test_prices_of_the_user(tmp_path: Path) -> None:
     assert find_price(Server("other", local), path) is None
     with pytest.raises(InputError, match=r"expected input and output prices of bad as numbers"):
         find_price(Server("bad", local), path)
+    for endless in ('"input": NaN', '"input": Infinity', '"input": 1, "picture": 1e999', '"input": -1'):
+        path.write_text(f'{{"models": {{"bad": {{{endless}, "output": 2}}}}}}')
+        with pytest.raises(InputError, match=r"expected input and output prices of bad as numbers"):
+            find_price(Server("bad", local), path)
     path.write_text("{}")
     with pytest.raises(InputError, match="expected models with prices"):
         find_price(Server("mine", local), path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluate.judges.call import HOME, Server
-from evaluate.judges.options import JudgeOptions, add_judge_options, read_judge_options
+from evaluate.judges.options import JudgeOptions, add_judge_options, read_judge_options, read_key
 from evaluate.judging import Message, Request
 from evaluate.parser import Parser
 from internvl.errors import InputError
@@ -27,7 +27,15 @@ def test_address_of_the_option_stands_over_that_of_the_environment() -> None:
     assert JudgeOptions().find_server("m", there) == Server("m", "http://a:8000/v1")
     given = read("--judge-base-url", "http://b/v1", "--judge-model", "n")
     assert given.find_server("m", there) == Server("n", "http://b/v1")
-    for wrong in ("b/v1", "http://me:secret@b/v1", "http://b/v1?key=secret", "http://b:x/v1", "http://"):
+    for wrong in (
+        "b/v1",
+        "http://me:secret@b/v1",
+        "http://b/v1?key=secret",
+        "http://b:x/v1",
+        "http://",
+        "http://b/v 1",
+        "http://b/\nv1",
+    ):
         with pytest.raises(InputError, match=r"^--judge-base-url: expected") as caught:
             JudgeOptions(url=wrong).find_server("m", {})
         assert "secret" not in str(caught.value)
@@ -49,6 +57,16 @@ def test_words_repeat_what_was_given() -> None:
 
 
 def test_what_cannot_be() -> None:
-    for words in (["--judge", "me"], ["--judge", "replay:"], ["--max-cost", "0"], ["--judge-rpm", "nan"]):
+    wrong = [["--judge", "me"], ["--judge", "replay:"], ["--max-cost", "0"], ["--judge-rpm", "nan"]]
+    wrong += [["--judge-model", ""], ["--rejudge", "all", "--judge", "none"]]
+    for words in wrong:
         with pytest.raises(InputError, match=rf"^{words[0]}: expected"):
             read(*words)
+
+
+def test_key_that_no_request_can_carry_is_not_shown() -> None:
+    assert read_key({"OPENAI_API_KEY": " sk-1\n"}) == "sk-1"
+    for wrong in ("sk-secret\nrest", "sk-sécret", "sk-secret\x00"):
+        with pytest.raises(InputError, match=r"^OPENAI_API_KEY: expected plain letters") as caught:
+            read_key({"OPENAI_API_KEY": wrong})
+        assert "cret" not in str(caught.value)

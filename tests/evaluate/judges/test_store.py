@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from evaluate.judges.call import Call, Completion, Server, Usage
 from evaluate.judges.store import ReplyStore
 from evaluate.judging import Message, Reply, Request
+from internvl.errors import InputError
 
 SERVER = Server("judge", "http://host/v1")
 
@@ -39,7 +42,7 @@ def test_what_is_torn_or_of_another_request_is_none(tmp_path: Path) -> None:
     place.parent.mkdir(exist_ok=True)
     place.write_text(text)
     assert store.find(other) is None
-    for broken in (text[: len(text) // 2], "[]", "{}", "", json.dumps({**json.loads(text), "text": 7})):
+    for broken in (text[: len(text) // 2], "[]", "{}", "", "[" * 99_999, json.dumps({**json.loads(text), "text": 7})):
         path.write_text(broken)
         assert store.find(call) is None
     store.keep(call, Completion(Reply("8")))
@@ -57,3 +60,14 @@ def test_a_picture_is_stored_as_its_hash(tmp_path: Path) -> None:
     store.keep(ask("what?", content), Completion(Reply("7")))
     [record] = (tmp_path / "replies").glob("*/*.json")
     assert set(json.loads(record.read_text())["request"]["messages"][0]["parts"][1]) == {"picture"}
+
+
+def test_full_disk_is_one_line_and_keeps_no_torn_file(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(InputError, match=r"expected room for the judge's replies, got File too large; make room"):
+            ReplyStore(tmp_path).keep(ask("a"), Completion(Reply("7" * 9999)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
