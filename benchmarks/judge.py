@@ -229,6 +229,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["NO_PROXY"] = "127.0.0.1"
     buckets = [Bucket(50, 50, True), Bucket(50, 50, False), Bucket(20, 20, True), Bucket(50, 10, False)]
+    buckets += [Bucket(50, 5, True), Bucket(10, 1, False)]
     rates = []
     for bucket in buckets:
         rates.append(measure_rate(bucket, round(bucket.rate * options.seconds)))

@@ -151,7 +151,7 @@ class OpenAIJudge:
             if failures < _ATTEMPTS:
                 self.counts.retrying += 1
                 # The pace keeps the rate by itself; a long wait would only leave the last calls behind.
-                drawn = self.draw(failures - 1 if fault.parameter == "refused" else failures)
+                drawn = self.draw(failures - 3 if fault.parameter == "refused" else failures)
                 await asyncio.sleep(wait if wait else drawn)
                 self.counts.retrying -= 1
         raise _SilentError(f"{reason}, after {_ATTEMPTS} attempts")
@@ -169,7 +169,7 @@ class OpenAIJudge:
             raw = await asyncio.wait_for(self._client.chat.completions.with_raw_response.create(**body), self.seconds)
             completion = self._read(raw.content, time.monotonic() - begin)
             usage, may_cost = completion.usage, completion.usage is None
-            self.pace.pass_(time.monotonic(), completion.seconds, self.seconds)
+            self.pace.pass_(completion.seconds, self.seconds)
             return completion
         except openai.APIStatusError as error:
             may_cost = False
@@ -180,7 +180,7 @@ class OpenAIJudge:
                 fault = replace(fault, parameter="refused")
                 self.pace.refuse(time.monotonic(), ticket, min(wait, _LONGEST_PAUSE))
             else:
-                self.pace.pass_(time.monotonic(), 0.0, self.seconds)
+                self.pace.pass_(0.0, self.seconds)
             return fault, wait
         except (asyncio.TimeoutError, openai.APITimeoutError):  # another class before Python 3.11
             self.pace.shrink()

@@ -30,7 +30,7 @@ def ask(url: str, words: Sequence[str], *, check: bool = False, seconds: float =
 
     async def run() -> list[Any]:
         judge = OpenAIJudge(
-            Server("judge", url), KEY, Budget(PRICE), Pace(64), seconds=seconds, draw=lambda failures: 0.02 * failures
+            Server("judge", url), KEY, Budget(PRICE), Pace(200), seconds=seconds, draw=lambda failures: 0.02 * failures
         )
         await judge.open()
         try:
