@@ -60,7 +60,7 @@ def read_fault(status: int, body: Any, sent: Collection[str]) -> Fault:
     message, code = str(error.get("message") or error.get("detail") or body or ""), str(error.get("code") or "")
     reason = f"code {status}" + (f": {' '.join(message.split())[:300]}" if message else "")
     if code == "insufficient_quota":
-        return Fault("hopeless", reason)
+        return Fault("hopeless", reason if "quota" in reason else f"{reason} ({code})")
     if status in _AGAIN or status >= 500:
         return Fault("again", reason)
     if status in _HOPELESS:

@@ -82,8 +82,12 @@ class OpenAIJudge:
 
         self._freed, self._line = asyncio.Event(), asyncio.Lock()
         # Its own retries are off, so that the counts are true.
+        # Where the server sends requests elsewhere, the user has to say so: prompts and pictures would go there.
         self._client = openai.AsyncOpenAI(
-            api_key=self.key, base_url=self.server.url, max_retries=0, timeout=self.seconds
+            api_key=self.key,
+            base_url=self.server.url,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(timeout=self.seconds, follow_redirects=False),
         )
 
     async def close(self) -> None:
@@ -100,6 +104,8 @@ class OpenAIJudge:
         try:
             await self._complete(_CHECK, patient=False)
         except CallError as error:
+            if str(error).startswith("--max-cost"):
+                raise JudgeError(f"judge: {error}; allow more, or ask a cheaper judge with --judge-model") from None
             if not any(f"code {code}" in str(error) for code in (400, 413, 422)):
                 raise JudgeError(self._blame(str(error))) from None
             # The model is there, and does not like so short a question; that is not asked of it again.
@@ -174,6 +180,8 @@ class OpenAIJudge:
         except openai.APIStatusError as error:
             may_cost = False
             fault = read_fault(error.status_code, error.body, body.keys())
+            if (there := error.response.headers.get("location")) and 300 <= error.status_code < 400:
+                fault = Fault("hopeless", f"code {error.status_code}, which sends all requests to {there[:200]}")
             fault = replace(fault, reason=self.clean(fault.reason))
             wait = read_wait(error.response.headers)
             if error.status_code == 429 and fault.kind == "again":
@@ -231,12 +239,12 @@ class OpenAIJudge:
         """
         try:
             body = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _CutError(f"expected JSON, got {len(content)} bytes that are none or not all") from None
         try:
             choice = body["choices"][0]
             message = choice["message"]
-            text, refusal = message.get("content") or "", message.get("refusal") or ""
+            text, refusal = _join_parts(message.get("content")), message.get("refusal") or ""
             finish = choice.get("finish_reason") or "stop"
         except (KeyError, IndexError, TypeError, AttributeError):
             raise _CutError(f"expected a chat completion, got {str(body)[:80]}") from None
@@ -265,7 +273,9 @@ class OpenAIJudge:
         remedy = "see whether it runs, and --judge-base-url; the same command goes on"
         if "code 401" in reason or "code 403" in reason:
             remedy = "check OPENAI_API_KEY"
-        elif "insufficient_quota" in reason or "quota" in reason:
+        elif "which sends all requests" in reason:
+            remedy = "name that address with --judge-base-url, if you trust it"
+        elif "quota" in reason:
             remedy = "see to the account"
         elif "code 4" in reason and "code 429" not in reason:
             remedy = "name a model that the server has with --judge-model, or its address with --judge-base-url"
@@ -275,14 +285,21 @@ class OpenAIJudge:
         )
 
 
+def _join_parts(content: Any) -> str:
+    """The words of a message: a text, or, from some servers, a list of parts."""
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, Mapping)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    return str(content or "")
+
+
 def _read_usage(usage: Any) -> Usage | None:
-    if not isinstance(usage, Mapping) or not isinstance(usage.get("prompt_tokens"), int):
+    """Tokens as the server counts them; None where it does not, or where nobody can have used so many."""
+    if not isinstance(usage, Mapping):
         return None
     details = usage.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    output = usage.get("completion_tokens")
-    return Usage(
-        usage["prompt_tokens"],
-        cached if isinstance(cached, int) else 0,
-        output if isinstance(output, int) else 0,
-    )
+    counts: list[Any] = [usage.get("prompt_tokens"), cached or 0, usage.get("completion_tokens") or 0]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        return None
+    return Usage(counts[0], min(counts[1], counts[0]), counts[2])
