@@ -45,7 +45,7 @@ def test_evaluation_and_scoring_write_it_and_the_command_writes_the_same_bytes(
     (tmp_path / "elsewhere").mkdir()
     (folder / "quickstart").rename(tmp_path / "elsewhere" / "quickstart")
     assert main(["score", str(tmp_path / "elsewhere" / "quickstart")]) == 0
-    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["quickstart"]
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir() if path.name[0] != "."] == ["quickstart"]
 
 
 def test_number_of_samples_is_checked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,13 @@ def test_answers_of_another_tool_become_a_run(tmp_path: Path) -> None:
     rows = [{"question_id": item["image"], "prompt": "?", "text": f"of {n}"} for n, item in enumerate(list_items())]
     write_rows(tmp_path / "theirs.jsonl", rows[::-1])
     words = [str(tmp_path / "theirs.jsonl"), "--benchmark", "mia-bench", "--root", str(tmp_path), "--allow-size"]
-    run, _ = store_answers(build_parser().parse_args([*words, "--output", str(tmp_path / "out")]))
+    with ExitStack() as claims:
+        run, _ = store_answers(build_parser().parse_args([*words, "--output", str(tmp_path / "out")]), claims)
     stored = [row for _, row in read_rows(run.folder / "part-0.jsonl")]
     assert [(row["id"], row["text"]) for row in stored] == [(str(n), f"of {n}") for n in range(10)]
     write_rows(tmp_path / "theirs.jsonl", [{"text": "a"}] * 9)
     with pytest.raises(InputError, match="expected 10 lines, as they have neither index nor url, got 9"):
-        store_answers(build_parser().parse_args(words))
+        store_answers(build_parser().parse_args(words), ExitStack())
 
 
 def test_scores_and_their_files(tmp_path: Path) -> None:
