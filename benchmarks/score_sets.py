@@ -219,11 +219,11 @@ def write_mmmu(make: Maker) -> Answers:
 
 
 def write_pope(make: Maker) -> Answers:
-    """POPE: 500 pictures with six questions in each of three categories."""
+    """POPE: 500 pictures with six questions in each of three categories, and 90 fewer in the last."""
     questions, said = [], []
-    for category in ("adversarial", "popular", "random"):
+    for category, size in (("adversarial", 3_000), ("popular", 3_000), ("random", 2_910)):
         labels = []
-        for number in range(make.size(2_970)):
+        for number in range(make.size(size)):
             name = f"COCO_val2014_{number // 6:012}.jpg"
             make.link(f"data/pope/val2014/{name}")
             text = f"Is there a {make.words.draw()} {number % 6} in the image?"
