@@ -152,7 +152,8 @@ class OpenAIJudge:
             failures += 1
             if wait > _LONGEST_PAUSE:
                 raise JudgeError(self._blame(f"{reason}, to be asked again in {wait:,.0f} s"))
-            if not patient and fault.parameter == "unreachable":
+            # Nobody is there, or something else than a judge is, which says the same each time.
+            if not patient and (fault.parameter == "unreachable" or (fault.parameter == "odd" and failures > 1)):
                 raise CallError(reason)
             if failures < _ATTEMPTS:
                 self.counts.retrying += 1
@@ -200,7 +201,7 @@ class OpenAIJudge:
             reason = f"the connection failed: {self.clean(str(cause) or type(cause).__name__)}"
             return Fault("again", reason, "unreachable" if is_dead else ""), 0.0
         except _CutError as error:
-            return Fault("again", self.clean(str(error))), 0.0
+            return Fault("again", self.clean(str(error)), "odd"), 0.0
         finally:
             self.budget.settle(reservation, usage, may_cost=may_cost)
             self._in_flight -= 1

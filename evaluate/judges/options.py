@@ -17,6 +17,7 @@ from internvl.errors import InputError
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 _NO_URL = ("", "none")
+_MOST_REPEATS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ def read_judge_options(options: argparse.Namespace) -> JudgeOptions:
     for name, value in numbers.items():
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"{name}: expected a number above zero, got {value}; correct it")
+    if options.judge_repeats > _MOST_REPEATS:
+        raise InputError(f"--judge-repeats: expected at most {_MOST_REPEATS}, got {options.judge_repeats}; correct it")
     return JudgeOptions(
         judge=options.judge,
         model=options.judge_model,

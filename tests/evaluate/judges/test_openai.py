@@ -213,3 +213,10 @@ def test_a_limit_that_the_first_call_would_pass_is_told_as_such() -> None:
 
     with pytest.raises(JudgeError, match=r"^judge: --max-cost of \$1e-12.*; allow more"):
         asyncio.run(run())
+
+
+def test_what_is_no_judge_is_told_after_two_requests() -> None:
+    with serve_judge(JudgeServer(lambda words, times: Answer(content=b"<html>"))) as server:
+        with pytest.raises(JudgeError, match=r"got expected JSON, got 6 bytes.*; see whether it runs"):
+            ask(server.url, ["a"], check=True)
+        assert sum(server.asked.values()) == 2

@@ -58,7 +58,7 @@ def test_words_repeat_what_was_given() -> None:
 
 def test_what_cannot_be() -> None:
     wrong = [["--judge", "me"], ["--judge", "replay:"], ["--max-cost", "0"], ["--judge-rpm", "nan"]]
-    wrong += [["--judge-model", ""], ["--rejudge", "all", "--judge", "none"]]
+    wrong += [["--judge-repeats", "101"], ["--judge-model", ""], ["--rejudge", "all", "--judge", "none"]]
     for words in wrong:
         with pytest.raises(InputError, match=rf"^{words[0]}: expected"):
             read(*words)
