@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -106,6 +107,7 @@ def main(arguments: list[str]) -> int:
         if options.list:
             print_list(options.benchmark)
             return 0
+        check_command_name(options.model)
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
         run_all(options, Stop(find_place()))
@@ -113,6 +115,15 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def check_command_name(model: str | None) -> None:
+    """Refuse a mistyped command, which would otherwise be a model that is looked for last."""
+    close = difflib.get_close_matches(model or "", COMMANDS, n=1, cutoff=0.75)
+    if close and not Path(str(model)).exists():
+        raise InputError(
+            f"command: expected a command or a checkpoint that exists, got {model}; did you mean {close[0]}?"
+        )
 
 
 def run_all(options: argparse.Namespace, stop: Stop) -> None:

@@ -358,3 +358,10 @@ def test_two_runs_do_not_write_to_one_folder(root: Path, capsys: pytest.CaptureF
     with claim_folder(folder):
         # Scoring only reads.
         assert call(root, "fake:yes", "quickstart", "--score-only") == 0
+
+
+def test_mistyped_command_is_told_before_it_is_taken_for_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["chekc", "all"]) == 2
+    assert capsys.readouterr().err == (
+        "error: command: expected a command or a checkpoint that exists, got chekc; did you mean check?\n"
+    )
