@@ -19,6 +19,7 @@ from evaluate.baselines import Baseline, apply_baseline, name_baseline
 from evaluate.benchmark import Benchmark, find, list_benchmarks
 from evaluate.border import guard
 from evaluate.demo.marker import ENDING, find_demo
+from evaluate.fitting import Limits
 from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
@@ -93,8 +94,25 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="FILE", help="a benchmark file of yours"
     )
+    add_limit_options(parser)
     add_judge_options(parser)
     return parser
+
+
+def add_limit_options(parser: Parser) -> None:
+    """What is said about the room of a model."""
+    parser.add_argument(
+        "--max-context-len",
+        type=int,
+        metavar="N",
+        help="tokens of a prompt, where a protocol shortens it (default: what the model has room for)",
+    )
+    parser.add_argument(
+        "--tokens-per-image",
+        type=int,
+        metavar="N",
+        help="tokens of a picture, where a protocol counts them (default: the model's)",
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -166,6 +184,10 @@ def score_all(prepared: Sequence[tuple[Run, list[str]]], options: argparse.Names
     if not options.predict_only:
         for folder in dict.fromkeys(run.folder.parent for run, _ in prepared):
             report_command.publish(folder)
+            kinds = {type(run.benchmark): run.benchmark for run, _ in prepared if run.folder.parent == folder}
+            for benchmark in kinds.values():
+                with mistakes.gather():
+                    print("".join(f"{line}\n" for line in benchmark.tabulate(folder)), end="", flush=True)
     return mistakes
 
 
@@ -221,7 +243,7 @@ def make_run(
     options: argparse.Namespace, benchmark: Benchmark, info: PredictorInfo, samples: list[Sample]
 ) -> tuple[Run, str]:
     """The run of one benchmark, and what has to be said about its samples."""
-    generation = benchmark.generation
+    generation = replace(benchmark.generation, **info.generation)
     if options.num_beams:
         generation = replace(generation, num_beams=options.num_beams)
     baseline: Baseline = "blind" if options.blind else "shuffled" if options.shuffled_images else ""
@@ -240,6 +262,9 @@ def make_run(
         options.root,
         tuple(options.benchmark),
         is_demo=is_demo,
+        limits=Limits(
+            options.max_context_len or info.limits.context, options.tokens_per_image or info.limits.per_picture
+        ),
     )
     note = f"note: {run.name}: {asked.num_mixed} samples have no other with as many pictures; theirs are of several"
     return run, note if asked.num_mixed else ""
@@ -252,6 +277,8 @@ def check_numbers(options: argparse.Namespace) -> None:
         "--gpus-per-model": options.gpus_per_model,
         "--batch-size": options.batch_size,
         "--num-beams": options.num_beams,
+        "--max-context-len": options.max_context_len,
+        "--tokens-per-image": options.tokens_per_image,
     }
     for name, value in given.items():
         if value not in ("auto", None) and (not str(value).isdecimal() or int(value) < 1):
@@ -270,6 +297,7 @@ def print_list(extra: list[Path]) -> None:
     rows = [
         (b.name, b.metric, str(b.size or "any"), b.protocol, ",".join(b.groups))
         for b in list_benchmarks(extra).values()
+        if not b.unlisted
     ]
     head = ("benchmark", "metric", "samples", "protocol", "groups")
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]

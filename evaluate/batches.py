@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
+from evaluate.fitting import Shown
+
 _LONG = 4096
 """A window of prompts that are longer than this on average is closed before it is full: their pictures take memory."""
 
 
 class Item(NamedTuple):
-    """A sample's id and its prepared prompt, or the error that there is instead."""
+    """A sample's id and its prepared prompt, or the error that there is instead; what is shown of it, if not all."""
 
     id: str
     prompt: Any
     error: str | None
+    shown: Shown | None = None
 
 
 class Batches:

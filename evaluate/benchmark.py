@@ -65,6 +65,8 @@ class Benchmark(ABC):
         judged: a model behind a server scores the answers; it needs a key in OPENAI_API_KEY.
         packages: that reading the data or scoring imports, beside those of the project.
         title, split: what stands above its column in a results table; without a title, the name.
+        page: of docs/data/ that tells how to get the data; without one, the name.
+        unlisted: found by its name alone: in no list, no group and no page, for ablations of other benchmarks.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Benchmark(ABC):
     packages: tuple[str, ...] = ()
     title: str = ""
     split: str = ""
+    page: str = ""
+    unlisted: bool = False
 
     @property
     @abstractmethod
@@ -112,6 +116,14 @@ class Benchmark(ABC):
         self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
     ) -> None:
         """Write the published files of judged answers; by default there are none."""
+
+    def tabulate(self, folder: Path) -> list[str]:
+        """Write the published tables over all benchmarks of this class, and give the lines to print.
+
+        Args:
+            folder: `results/<model>`, with the folders of the runs; by default there are no such tables.
+        """
+        return []
 
     def load(self, root: Path) -> list[Sample]:
         """The samples, checked: files, ids, published size, first and last picture.
@@ -198,7 +210,7 @@ class Benchmark(ABC):
         demo = find_demo(root)
         if demo is not None:
             return f"sh evaluate.sh demo {self.name} --root {demo.folder} writes it"
-        return f"docs/data/{self.name}.md says how to get it"
+        return f"docs/data/{self.page or self.name}.md says how to get it"
 
 
 def _find_problem(sample: Any) -> str:
@@ -245,7 +257,7 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
         InputError: an unknown name, with the closest known ones.
     """
     known = list_benchmarks(extra)
-    groups: dict[str, list[Benchmark]] = {"all": list(known.values())}
+    groups: dict[str, list[Benchmark]] = {"all": [b for b in known.values() if not b.unlisted]}
     for benchmark in known.values():
         for group in benchmark.groups:
             groups.setdefault(group, []).append(benchmark)

@@ -9,12 +9,14 @@ import lightning as L
 from torch.utils.data import DataLoader
 
 from evaluate.batches import Batches
+from evaluate.fitting import Limits, Room, find_room
 from evaluate.predictor import measure_prompt
 from evaluate.prompts import PromptDataset
 from evaluate.sample import Generation, Sample
 from evaluate.shares import share_out
 from internvl.workers import START_METHOD, allow_many_files, end_with_parent, shield_workers
 
+_NO_LIMITS = Limits()
 _PICTURES_AHEAD = 512
 """Prepared pictures that wait at most: memory for them is not asked for."""
 
@@ -26,10 +28,12 @@ class BenchmarkDataModule(L.LightningDataModule):
         todo: all of them, on every rank.
         batch_size: most prompts per forward.
         num_workers: processes per rank that prepare prompts.
+        limits: what the user says about the model's room.
     """
 
-    def __init__(self, todo: Sequence[Sample], batch_size: int, num_workers: int) -> None:
+    def __init__(self, todo: Sequence[Sample], batch_size: int, num_workers: int, limits: Limits = _NO_LIMITS) -> None:
         super().__init__()
+        self.limits = limits
         # What is left of a nearly finished run may be fewer samples than ranks.
         self.allow_zero_length_dataloader_with_multiple_devices = True
         self.batch_size = batch_size
@@ -41,11 +45,17 @@ class BenchmarkDataModule(L.LightningDataModule):
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
         groups = share_out(self.todo, self.trainer.world_size)[self.trainer.global_rank]
-        return make_batches(groups, module.predictor, module.generation, self.batch_size, self.num_workers)
+        room = find_room(module.predictor, self.limits, module.generation.max_new_tokens)
+        return make_batches(groups, module.predictor, module.generation, self.batch_size, self.num_workers, room)
 
 
 def make_batches(
-    groups: Sequence[Sequence[Sample]], predictor: Any, generation: Generation, batch_size: int, num_workers: int
+    groups: Sequence[Sequence[Sample]],
+    predictor: Any,
+    generation: Generation,
+    batch_size: int,
+    num_workers: int,
+    room: Room | None = None,
 ) -> Batches:
     """The batches of one rank, prepared ahead of the device."""
     fits = getattr(predictor, "fits", None)
@@ -59,7 +69,9 @@ def make_batches(
     ahead = min(window, _PICTURES_AHEAD // max(1, pictures))
     loader = DataLoader(
         # Targets stay here: other processes may not know their classes.
-        PromptDataset([[Sample(s.id, s.prompt) for s in group] for group in groups], predictor.processor),
+        PromptDataset(
+            [[Sample(s.id, s.prompt, fitting=s.fitting) for s in group] for group in groups], predictor.processor, room
+        ),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=max(2, ahead // workers) if workers else None,

@@ -18,15 +18,18 @@ GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 
 def render_pages() -> dict[str, str]:
     """All generated pages by their path inside docs/."""
-    benchmarks = list(list_benchmarks().values())
+    benchmarks = [benchmark for benchmark in list_benchmarks().values() if not benchmark.unlisted]
     pages = {"benchmarks.md": _render_table(benchmarks), "parity.md": render_parities(benchmarks)}
-    return pages | {f"data/{benchmark.name}.md": _render_data(benchmark) for benchmark in benchmarks}
+    shared: dict[str, Benchmark] = {}
+    for benchmark in benchmarks:
+        shared.setdefault(benchmark.page or benchmark.name, benchmark)
+    return pages | {f"data/{page}.md": _render_data(benchmark) for page, benchmark in shared.items()}
 
 
 def _render_table(benchmarks: list[Benchmark]) -> str:
     rows = [
-        f"| [`{b.name}`](data/{b.name}.md) | {b.metric} | {f'{b.size:,}' if b.size else 'any number'} | {b.protocol} | "
-        f"{_render_parity(b.parity)} | {b.generation.max_new_tokens} | {', '.join(b.groups)} | "
+        f"| [`{b.name}`](data/{b.page or b.name}.md) | {b.metric} | {f'{b.size:,}' if b.size else 'any number'} | "
+        f"{b.protocol} | {_render_parity(b.parity)} | {b.generation.max_new_tokens} | {', '.join(b.groups)} | "
         f"{'needs a key' if b.judged else ''} |"
         for b in benchmarks
     ]

@@ -128,7 +128,7 @@ class Answerer:
                 flush=True,
             )
         module = PredictModule(lambda: self._load(run), run.generation, run.folder)
-        data = BenchmarkDataModule(todo, self.batch_size, self.num_workers)
+        data = BenchmarkDataModule(todo, self.batch_size, self.num_workers, run.limits)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")

@@ -62,9 +62,9 @@ class PredictModule(L.LightningModule):
         for item in batch:
             answer = next(remaining) if item.error is None else InputError(item.error)
             if isinstance(answer, InputError):
-                records.append(Prediction(item.id, "", str(answer)))
+                records.append(Prediction(item.id, "", str(answer), item.shown))
             elif answer is not None:
-                records.append(Prediction(item.id, answer))
+                records.append(Prediction(item.id, answer, None, item.shown))
         self.__dict__["writer"].write(records)
         if stopped is not None:
             raise stopped

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from evaluate.fitting import Limits
 from evaluate.predictor_file import describe_file, load_file, split_file
 from evaluate.sample import Generation
 from evaluate.user_file import import_file
@@ -37,7 +38,8 @@ class Predictor(Protocol):
     `processor` runs in worker processes and must pickle; `generate` runs where the model is. A predictor that also has
     `measure(prompt)`, the tokens of a prepared prompt, gets batches of like length, and one that has
     `fits(rows, longest, generation)` gets batches that its memory is enough for. Its `precision` (float32, say) stands
-    in the report, and answers of two precisions are not mixed.
+    in the report, and answers of two precisions are not mixed. One that has a `context`, the most tokens of prompt and
+    answer, and a processor that is an `evaluate.fitting.Gauge`, gets prompts that fit where a protocol says how.
     """
 
     def processor(self, chat: Conversation) -> Any:
@@ -65,10 +67,14 @@ class PredictorInfo:
     Attributes:
         name: of the results folder.
         fingerprint: changes when the model does.
+        generation: fields of `Generation` that replace the benchmark's own.
+        limits: what is said about the model's room.
     """
 
     name: str
     fingerprint: str
+    generation: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    limits: Limits = field(default_factory=Limits)
 
 
 def describe(spec: str) -> PredictorInfo:

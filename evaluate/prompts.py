@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from evaluate.batches import Item
+from evaluate.fitting import Room
 from evaluate.sample import Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError
@@ -19,11 +20,18 @@ class PromptDataset(Dataset[list[Item]]):
     Args:
         groups: samples that are prepared one after the other, because they share their pictures.
         processor: of the predictor.
+        room: what the model has room for; None where nobody knows.
     """
 
-    def __init__(self, groups: Sequence[Sequence[Sample]], processor: Callable[[Conversation], Any]) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Sequence[Sample]],
+        processor: Callable[[Conversation], Any],
+        room: Room | None = None,
+    ) -> None:
         self.groups = groups
         self.processor = processor
+        self.room = room
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -34,6 +42,9 @@ class PromptDataset(Dataset[list[Item]]):
 
     def _prepare(self, sample: Sample) -> Item:
         try:
-            return Item(sample.id, self.processor(sample.prompt), None)
+            chat, shown = sample.prompt, None
+            if sample.fitting is not None and self.room is not None:
+                chat, shown = sample.fitting(chat, self.room)
+            return Item(sample.id, self.processor(chat), None, shown)
         except InputError as error:
             return Item(sample.id, None, str(error))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from evaluate.fitting import Shown
 from evaluate.jsonl import parse, quote
 from evaluate.sample import Prediction
 from internvl.errors import InputError
@@ -109,7 +112,8 @@ def write_predictions(folder: Path, predictions: Iterable[Prediction]) -> None:
 def _write_line(prediction: Prediction) -> bytes:
     # An answer may hold half of a pair of code units, which no file can.
     error = "null" if prediction.error is None else quote(prediction.error)
-    line = f'{{"id": {quote(prediction.id)}, "text": {quote(prediction.text)}, "error": {error}}}\n'
+    shown = f'"shown": {json.dumps(asdict(prediction.shown))}, ' if prediction.shown is not None else ""
+    line = f'{{"id": {quote(prediction.id)}, "text": {quote(prediction.text)}, {shown}"error": {error}}}\n'
     return line.encode("utf-8", "replace")
 
 
@@ -137,10 +141,13 @@ def _read_part(path: Path) -> Iterator[tuple[int, Prediction]]:
     del torn  # empty in a whole file
     for number, line in enumerate(lines, 1):
         try:
-            prediction = Prediction(**parse(line))
+            row = parse(line)
+            prediction = Prediction(**row)
+            if prediction.shown is not None:
+                prediction = replace(prediction, shown=Shown.read(row["shown"]))
             if not isinstance(prediction.id, str) or not isinstance(prediction.text, str):
                 raise TypeError("an id or a text that is no string")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"{path}:{number}: expected a prediction, got {error}; delete this line, and the same command answers "
                 "its sample again"

@@ -31,6 +31,7 @@ class Report:
         errors: ids of the samples without an answer.
         num_unscored: samples that only a judge could score; the numbers are without them.
         caution: why this is no number of the benchmark; empty where it is one.
+        num_shortened: samples of which the model was shown a part, because it has no room for all.
         judging: who judged the answers, with what outcome and at which cost; None where no judge was needed.
     """
 
@@ -49,6 +50,7 @@ class Report:
     num_unscored: int = 0
     caution: str = ""
     judging: Mapping[str, Any] | None = None
+    num_shortened: int = 0
 
     @property
     def score(self) -> float:
@@ -58,7 +60,7 @@ class Report:
     def describe(self) -> dict[str, Any]:
         """The content of `report.json`."""
         values = asdict(self) | {"score": self.score}
-        left_out = {name for name in ("caution", "judging") if not values[name]}
+        left_out = {name for name in ("caution", "judging", "num_shortened") if not values[name]}
         return {name: value for name, value in values.items() if name not in left_out}
 
     def name_judge(self, account: Mapping[str, Any], passes: Sequence[Scores]) -> Report:
@@ -105,6 +107,8 @@ class Report:
         errors = f"{self.num_errors} errors" + (f" counted as wrong: {named}" if named else "")
         unscored = f"{self.num_unscored} of them without a score, " if self.num_unscored else ""
         counts = f"{samples} samples, {unscored}{errors}, {self.num_unparsed} unparsed"
+        if self.num_shortened:
+            counts += f", {self.num_shortened} shown in part"
         beside = ""
         if self.judging is not None:
             from evaluate.judges.sentences import tell_cost, tell_verdicts

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from evaluate.baselines import Baseline, name_baseline
 from evaluate.benchmark import Benchmark
 from evaluate.demo.marker import CAUTION
+from evaluate.fitting import Limits
 from evaluate.headline import bound_headline
 from evaluate.jsonl import read_object
 from evaluate.predictor import PredictorInfo
@@ -50,6 +51,7 @@ class Run:
         files: benchmark files of the user's.
         recorded: parts of the fingerprint that the folder tells and the command that scores cannot.
         is_demo: the data was generated for demonstration.
+        limits: what is said about the model's room.
     """
 
     benchmark: Benchmark
@@ -63,6 +65,7 @@ class Run:
     files: tuple[Path, ...] = ()
     recorded: Mapping[str, str] = field(default_factory=dict)
     is_demo: bool = False
+    limits: Limits = field(default_factory=Limits)
     _hashes: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -86,7 +89,7 @@ class Run:
         known = {
             **self._hashes,
             "model": self.info.fingerprint,
-            "generation": json.dumps(self.generation.describe(), sort_keys=True),
+            "generation": json.dumps(self.generation.describe() | self.limits.describe(), sort_keys=True),
             "protocol": self.benchmark.protocol,
         }
         return known | dict(self.recorded)
@@ -232,8 +235,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: 
     targets = [s.target for s in samples]
     errors = tuple(p.id for p in predictions if p.error is not None)
     scores = _judge(run.name, scorer, texts, targets, [p.id for p in predictions])
-    if len(errors) == len(samples):
-        # A zero that says nothing about the model.
+    if len(errors) == len(samples):  # a zero that says nothing about the model
         print(f"warning: {run.name}: no sample has an answer; the first error: {predictions[0].error}", file=sys.stderr)
     report = Report(
         benchmark=run.name + ("-partial" if missing else ""),
@@ -250,6 +252,7 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: 
         errors=errors,
         num_unscored=scores.num_unscored,
         caution=run.caution,
+        num_shortened=sum(p.shown is not None for p in predictions),
     )
     if judged is not None:
         others = [_judge(run.name, scorer, more, targets, [p.id for p in predictions]) for more in judged.texts[1:]]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evaluate.fitting import Fitting, Shown
 from internvl.conversation import Conversation, Picture, StoredPicture, Video
 
 
@@ -21,12 +22,14 @@ class Sample:
         prompt: what the model is asked.
         target: what the scorer compares the answer with; None where only a test server knows.
         info: further fields for submission files and breakdowns.
+        fitting: how the prompt is made shorter for a model that has no room for it; None where it is not.
     """
 
     id: str
     prompt: Conversation
     target: Any = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    fitting: Fitting | None = None
 
     @property
     def cluster(self) -> str:
@@ -59,11 +62,16 @@ def list_missing(sample: Sample) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer, or the reason why there is none."""
+    """One answer, or the reason why there is none.
+
+    Attributes:
+        shown: the part of the prompt that was answered, where it was not shown whole.
+    """
 
     id: str
     text: str
     error: str | None = None
+    shown: Shown | None = None
 
 
 _OF_DRAWING = ("top_k", "top_p", "seed")

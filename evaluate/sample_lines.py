@@ -26,7 +26,8 @@ def write_prompt(sample: Sample) -> str:
     pictures = [quote(identify(picture)) for picture in chat.images]
     if chat.video is not None:
         pictures.append(quote(identify_video(chat.video)))
-    return f"[{quote(sample.id)}, [{turns}], [{', '.join(pictures)}]]"
+    rule = "" if sample.fitting is None else f", {quote(sample.fitting.name)}"
+    return f"[{quote(sample.id)}, [{turns}], [{', '.join(pictures)}]{rule}]"
 
 
 def write_target(sample: Sample) -> str:
@@ -64,6 +65,8 @@ def write_samples(
                 "cluster": numbers.setdefault(cluster, len(numbers)),
                 **sample.info,
             }
+            if prediction.shown is not None:
+                record["shown"] = prediction.shown
             if verdicts is not None:
                 record["judge"] = verdicts[place]
             lines.append(_encoder.encode(record))

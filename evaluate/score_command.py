@@ -99,6 +99,7 @@ def publish_around(run: Run) -> None:
     around = run.folder.resolve().parent
     if around.name == run.info.name:
         publish(around)
+        print("".join(f"{line}\n" for line in run.benchmark.tabulate(around)), end="", file=sys.stderr, flush=True)
 
 
 def store_answers(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, list[str]]:
