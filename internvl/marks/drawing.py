@@ -180,7 +180,7 @@ def _draw_label(canvas: ImageDraw.ImageDraw, label: Label, number: int, size: in
     ink, ground = paint.split("-on-")
     left, top, right, bottom = label.box
     rim = choose_color(number) if label.is_beside else None
-    canvas.rectangle((left, top, right - 1, bottom - 1), fill=ground, outline=rim)
+    canvas.rectangle((left, top, right - 1, bottom - 1), fill=ground, outline=rim, width=max(1, round(size / 22)))
     font, weight, margin = _load_font(size), _weigh(size), _margin(size)
     ink_left, *_ = font.getbbox(str(number), anchor="ls", stroke_width=weight)
     _, ink_top, *_ = font.getbbox(_DIGITS, anchor="ls", stroke_width=weight)
