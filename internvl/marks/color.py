@@ -8,7 +8,7 @@ Color = tuple[int, int, int]
 
 _HUES = 12
 _STEP = 5  # neighbours in number are 150 degrees apart, and all hues are met before the first comes again
-_LEVELS = ((0.85, 1.0), (0.4, 1.0), (1.0, 0.55))
+_LEVELS = ((0.85, 1.0), (0.5, 1.0), (1.0, 0.55))
 """Saturation and value: full, pale, dark."""
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from internvl.errors import InputError
 from internvl.marks.rle import decode
@@ -94,18 +93,16 @@ def from_polygons(polygons: Sequence[Sequence[float]], width: int, height: int) 
         raise EmptyRegionError("polygons: expected at least 1, got none; leave the instance out")
     shapes = [_read_polygon(polygon) for polygon in polygons]
     points = np.concatenate(shapes)
-    left, top = np.maximum(np.floor(points.min(axis=0)).astype(int) - 1, 0).tolist()
-    right, bottom = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 2, (width, height)).tolist()
-    if left >= right or top >= bottom:
-        raise EmptyRegionError(
-            f"polygons: expected some of it within {width}x{height} pixels, got none; leave the instance out"
-        )
-    canvas = Image.new("L", (right - left, bottom - top))
-    drawing = ImageDraw.Draw(canvas)
+    is_within = ((points >= 0) & (points < (width, height))).all(axis=1)
+    left, top = np.clip(np.floor(points.min(axis=0)).astype(int), 0, (width, height)).tolist()
+    right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int), 0, (width, height)).tolist()
+    mask = np.zeros((bottom - top, right - left), bool)
     for shape in shapes:
-        # Coordinates count from the corners of pixels, Pillow's from their middles.
-        drawing.polygon([(x - 0.5, y - 0.5) for x, y in (shape - (left, top)).tolist()], fill=1)
-    return _crop(np.asarray(canvas) != 0, width, height, left, top)
+        mask |= _fill(shape - (left, top), right - left, bottom - top)
+    if not mask.any() and is_within.any():  # too thin to have the middle of a pixel
+        x, y = np.floor(points[is_within][0]).astype(int).tolist()
+        return Region(width, height, x, y, np.ones((1, 1), bool))
+    return _crop(mask, width, height, left, top)
 
 
 def from_box(box: Sequence[float], width: int, height: int) -> Region:
@@ -148,6 +145,23 @@ def _crop(mask: Mask, width: int, height: int, left: int, top: int) -> Region:
         raise EmptyRegionError("mask: expected at least 1 pixel, got none; leave the instance out")
     cropped = np.ascontiguousarray(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     return Region(width, height, left + int(columns[0]), top + int(rows[0]), cropped)
+
+
+def _fill(points: NDArray[np.float64], width: int, height: int) -> Mask:
+    """The pixels whose middle is inside of a polygon, by the parity of the edges to the left of it."""
+    ends = np.roll(points, -1, axis=0)
+    is_down = (points[:, 1] <= ends[:, 1])[:, None]
+    upper, lower = np.where(is_down, points, ends), np.where(is_down, ends, points)
+    first, last = (np.clip(np.ceil(side[:, 1] - 0.5), 0, height).astype(int) for side in (upper, lower))
+    lengths = last - first
+    edges = np.repeat(np.arange(len(points)), lengths)
+    rows = np.arange(len(edges)) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
+    slopes = (lower[edges, 0] - upper[edges, 0]) / (lower[edges, 1] - upper[edges, 1])
+    crossings = upper[edges, 0] + (rows + 0.5 - upper[edges, 1]) * slopes
+    columns = np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)
+    flips = np.zeros((height, width + 1), np.uint8)  # may wrap, which keeps the parity
+    np.add.at(flips, (rows, columns), 1)
+    return np.cumsum(flips[:, :width], axis=1, dtype=np.uint8) % 2 == 1
 
 
 def _read_polygon(polygon: Sequence[float]) -> NDArray[np.float64]:

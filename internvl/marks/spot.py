@@ -65,10 +65,8 @@ def place_labels(regions: Mapping[int, Region], sizes: Mapping[int, tuple[int, i
         points = _sort_points(free if free.any() else region.mask, high / 2)
         points += (region.left, region.top)
         anchor = (int(points[0, 0]), int(points[0, 1]))
-        box = None
-        if areas[number] * _HIDDEN > wide * high:
-            box = _find_free(_to_boxes(points, wide, high, width, height), taken)
-        if box is None:
+        box = _find_free(_to_boxes(points, wide, high, width, height), taken)
+        if box is None or _count_hidden(region, box) > _HIDDEN * areas[number]:
             beside.append((number, anchor, points))
             continue
         labels[number] = Label(box, anchor, is_beside=False)
@@ -114,6 +112,13 @@ def _measure_depth(mask: Mask) -> NDArray[np.float64]:
     columns = np.arange(width)
     across = (columns[1:-1, None] - columns) ** 2
     return np.sqrt((across + (nearest**2)[:, None, :]).min(axis=2))
+
+
+def _count_hidden(region: Region, box: Box) -> int:
+    left, top, right, bottom = box
+    rows = slice(max(0, top - region.top), max(0, bottom - region.top))
+    columns = slice(max(0, left - region.left), max(0, right - region.left))
+    return int(region.mask[rows, columns].sum())
 
 
 def _to_boxes(centers: Points, wide: int, high: int, width: int, height: int) -> Points:
