@@ -65,6 +65,7 @@ LIGHT = [
                 "progress",
                 "json_stream",
             ),
+            *("marks/album", "marks/drawing"),
             *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
     }

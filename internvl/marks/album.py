@@ -26,6 +26,7 @@ from internvl.marks.drawing import Paint, Style, draw_marks
 from internvl.workers import START_METHOD, end_with_parent
 
 SETTINGS_FILE, PROBLEMS_FILE = "marks.json", "marks_problems.txt"
+_PARTIAL_FOLDER = "marks.partial"
 _AHEAD = 4  # entries that wait for each worker
 # All the colour of thin lines: half of its resolution, which is usual, makes them grey.
 _JPEG: Mapping[str, Any] = {"quality": 95, "subsampling": 0}
@@ -132,10 +133,12 @@ def mark_entry(where: str, record: Any, root: Path, output: Path, look: Look, re
         pages, problems = plan_pages(where, record, root, output)
     except (InputError, OSError) as error:
         return Outcome(problems=(str(error),))
-    return sum((_mark_page(page, look, resize) for page in pages), Outcome(problems=tuple(problems)))
+    return sum(
+        (_mark_page(page, output / _PARTIAL_FOLDER, look, resize) for page in pages), Outcome(problems=tuple(problems))
+    )
 
 
-def _mark_page(page: Page, look: Look, resize: bool) -> Outcome:
+def _mark_page(page: Page, partial: Path, look: Look, resize: bool) -> Outcome:
     if page.target.is_file():
         return Outcome(kept=1)
     suffix = page.source.suffix.lower()
@@ -155,24 +158,22 @@ def _mark_page(page: Page, look: Look, resize: bool) -> Outcome:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Outcome(problems=(f"{page.where}: expected a picture, got {error}; extract the archive again",))
     if not regions:
-        _write(page.target, lambda path: shutil.copyfile(page.source, path))
+        _write(page.target, partial, lambda path: shutil.copyfile(page.source, path))
         return Outcome(copied=1, empty=num_empty)
     kind = Image.registered_extensions()[suffix]
-    _write(page.target, lambda path: marks.image.save(path, kind, **_SAVE.get(suffix, {})))
+    _write(page.target, partial, lambda path: marks.image.save(path, kind, **_SAVE.get(suffix, {})))
     return Outcome(drawn=1, marks=len(marks.ids), empty=num_empty)
 
 
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
+def _write(path: Path, folder: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all; a killed process leaves its part in a folder that the next one empties."""
+    partial = folder / f"{os.getpid()}{path.suffix}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         os.replace(partial, path)
     except OSError as error:
         raise _refuse(path, error) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _refuse(path: Path, error: OSError) -> InputError:
@@ -192,7 +193,9 @@ def _claim(output: Path, look: Look) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"--output: expected one command at a time, got {output}, where another writes") from None
+            raise InputError(
+                f"--output: expected one command at a time, got {output}, where another writes; wait for it"
+            ) from None
         file.seek(0)
         before, now = file.read(), json.dumps(asdict(look))
         if before not in ("", now):
@@ -203,7 +206,13 @@ def _claim(output: Path, look: Look) -> Iterator[None]:
         if not before:
             file.write(now)
             file.flush()
-        yield
+        partial = output / _PARTIAL_FOLDER
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _read(annotations: Path, progress: Callable[[int, int], None] | None) -> Iterator[tuple[str, Any] | InputError]:

@@ -71,6 +71,7 @@ def test_polygons_are_joined_and_cut_at_the_picture():
     assert np.array_equal(spread(region), expected)
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # inside of pycocotools
 def test_polygons_are_those_of_pycocotools_up_to_their_edges():
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools, which polygons are compared with")
     angles = np.linspace(0, 2 * np.pi, 23)[:-1]
