@@ -24,7 +24,7 @@ PAINTS: tuple[Paint, ...] = get_args(Paint)
 Pixels = NDArray[np.uint8]
 
 _SHARE = 0.032  # height of the type, of the root of the picture's area
-_SMALLEST, _TINIEST = 12, 6
+_SMALLEST, _TINIEST = 12, 4
 _MOST = 0.2  # of the picture is under numbers, as long as they can be smaller
 _CROWDED = 9
 _DIGITS = "0123456789"
@@ -36,7 +36,8 @@ class Marks:
 
     Attributes:
         image: the picture, in RGB.
-        boxes: of the numbers that were drawn, as left, top, and the first column and row behind it.
+        boxes: of the numbers that were drawn, as left, top, and the first column and row behind it; they are inside of
+            any picture that is larger than a number of the smallest type.
     """
 
     image: Image.Image

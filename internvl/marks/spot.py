@@ -72,7 +72,7 @@ def place_labels(regions: Mapping[int, Region], sizes: Mapping[int, tuple[int, i
         labels[number] = Label(box, anchor, is_beside=False)
         taken = np.vstack((taken, box))
     for number, anchor, points in beside:
-        box = _place_beside(regions[number], sizes[number], taken, small, points)
+        box = _place_beside(regions[number], sizes[number], taken, (small, covered), points)
         labels[number] = Label(box, anchor, is_beside=True)
         taken = np.vstack((taken, box))
     return labels
@@ -149,8 +149,14 @@ def _to_box(row: NDArray[np.int64]) -> Box:
     return left, top, right, bottom
 
 
-def _place_beside(region: Region, size: tuple[int, int], taken: Points, small: Mask, points: Points) -> Box:
-    """The nearest place around an instance that is free, and hides as little of other small ones as can be."""
+def _place_beside(
+    region: Region, size: tuple[int, int], taken: Points, spared: tuple[Mask, Mask], points: Points
+) -> Box:
+    """The nearest place around an instance that is free, and hides as little as can be.
+
+    Args:
+        spared: the pixels of small instances, and those of all, which count where the first are equal.
+    """
     wide, high = size
     boxes = [_to_boxes(points, wide, high, region.width, region.height)]
     for ring in range(_RINGS):
@@ -158,8 +164,11 @@ def _place_beside(region: Region, size: tuple[int, int], taken: Points, small: M
         boxes.append(around)
         free = around[_measure_overlap(around, taken) == 0]
         if len(free):
-            hidden = [int(small[top:bottom, left:right].sum()) for left, top, right, bottom in free.tolist()]
-            return _to_box(free[int(np.argmin(hidden))])
+            hidden = [
+                [int(mask[top:bottom, left:right].sum()) for mask in spared]
+                for left, top, right, bottom in free.tolist()
+            ]
+            return _to_box(free[hidden.index(min(hidden))])
     everywhere = np.concatenate(boxes)
     return _to_box(everywhere[int(np.argmin(_measure_overlap(everywhere, taken)))])
 

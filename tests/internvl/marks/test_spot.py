@@ -132,6 +132,12 @@ def test_numbers_beside_spare_other_small_instances():
     assert count_overlaps(labels) == 0
 
 
+def test_a_number_beside_stands_where_no_instance_is_if_it_can():
+    small, large = disc(160, 120, 6), (ROWS > 127) & (ROWS < 220)
+    left, top, right, bottom = place({1: from_mask(small), 2: from_mask(large)})[1].box
+    assert not (small | large)[top:bottom, left:right].any()
+
+
 def crowd(number: int, reach: float) -> dict[int, Region]:
     random = np.random.default_rng(number)
     return {
