@@ -176,7 +176,7 @@ def test_type_grows_with_the_picture():
 def test_type_is_smaller_in_a_crowd_and_still_readable():
     assert choose_font_size(160, 120, dict.fromkeys(range(10, 60), from_box((0, 0, 5, 5), 160, 120))) == 9
     marks = draw_marks(picture(160, 120), dict.fromkeys(range(10, 15), from_box((0, 0, 160, 120), 160, 120)))
-    assert {box[3] - box[1] for box in marks.boxes.values()} == {13}
+    assert all(10 <= box[3] - box[1] <= 18 for box in marks.boxes.values())
 
 
 def test_a_huge_picture_is_drawn():
