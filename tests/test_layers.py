@@ -63,7 +63,9 @@ LIGHT = [
                 "spellings",
                 "normalization",
                 "progress",
+                "json_stream",
             ),
+            *("marks/album", "marks/drawing"),
             *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
     }
