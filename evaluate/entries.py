@@ -31,7 +31,9 @@ def read_entries(file: Path) -> dict[str, dict[str, Any]]:
         InputError: it is no YAML, or has other things in it than entries.
     """
     if not file.is_file():
-        raise MissingError(f"model: expected a YAML file of models, got {file}, which is none; check the path")
+        raise MissingError(
+            f"model: expected a YAML file of models, got {file.absolute()}, which is none; check the path"
+        )
     try:
         content = yaml.load(file.read_bytes(), _Loader)
     except yaml.YAMLError as error:

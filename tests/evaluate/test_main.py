@@ -129,7 +129,10 @@ def test_command_without_a_benchmark_is_refused() -> None:
         (["--num-beams", "0"], "--num-beams: expected a number above zero, got 0; correct it"),
         (["--num-workers", "-1"], "--num-workers: expected zero or more, got -1; correct it"),
         (["--model-configs", "a.txt"], "--model-configs: expected a file that ends in .yaml, got a.txt; correct the"),
-        (["--model-configs", "a.yaml"], "model: expected a YAML file of models, got a.yaml, which is none; check"),
+        (
+            ["--model-configs", "a.yaml"],
+            f"model: expected a YAML file of models, got {Path.cwd()}/a.yaml, which is none",
+        ),
         (["--blind", "--shuffled-images"], "--blind: expected no --shuffled-images beside it, got both; leave one of"),
         (["--score-only", "--fresh"], "--score-only: expected no --fresh beside it, got both; leave one of them out"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluate.fitting import Gauge, Limits, Room, find_room
+from evaluate.fitting import Gauge, Limits, Room, Shown, find_room
 from evaluate.memory import Halver
+from evaluate.prompts import PromptDataset
 from evaluate.sample import Generation
 from evaluate.worker import BaseWorker, Config
 from evaluate.worker_predictor import QuestionGauge, QuestionWriter, WorkerPredictor, find_context
 from internvl.conversation import Conversation, Picture, Turn
 from internvl.errors import InputError, MissingError
+from tests.evaluate.test_fitting import ask
 from tests.tiny import tiny_picture, tiny_tokenizer
 
 ENTRY = {"model_name": "mine", "gen_kwargs": {"max_new_tokens": 5, "temperature": 0.0, "seed": 3}}
@@ -166,7 +169,13 @@ def test_tokens_are_counted_as_the_protocol_does(is_fast: bool) -> None:
 
 def test_limits_of_the_entry_hold_where_tokens_can_be_counted(predictor: WorkerPredictor) -> None:
     room = find_room(predictor, Limits(100, 10), 5)
+    assert room is not None
     assert room == Room(100, predictor.processor, True, 10)
+    dataset = PromptDataset([[ask("a long question")]], predictor.processor, replace(room, tokens=1))
+    [[item]] = [dataset[0]]
+    assert item.shown == Shown(item.prompt.text, (), is_cut=True)
+    assert "a long question".endswith(item.prompt.text)
+    assert predictor.processor.count_text(item.prompt.text) == 1
     predictor.worker.tokenizer = str.split
     other = WorkerPredictor(predictor.worker, {}, 10, "cpu")
     assert not isinstance(other.processor, Gauge)
