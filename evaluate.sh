@@ -6,7 +6,7 @@ case $#:${1:-} in
     1:-* | *:score | *:compare | *:check | *:prepare | *:fetch | *:report | *:demo) ;; # one flag alone, such as --list, or a command without a model
     0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
     *)
-        case $1 in *.py:*) file=${1%%.py:*}.py ;; *) file=$1 ;; esac
+        case $1 in *.py:*) file=${1%%.py:*}.py ;; *.yaml:*) file=${1%%.yaml:*}.yaml ;; *.yml:*) file=${1%%.yml:*}.yml ;; *) file=$1 ;; esac
         checkpoint=$1 names=$2
         if [ -d "$1" ]; then checkpoint=$(cd "$1" && pwd)
         elif [ -f "$file" ]; then checkpoint=$(cd "$(dirname "$file")" && pwd)/${file##*/}${1#"$file"}; fi

@@ -23,6 +23,7 @@ from evaluate.fitting import Limits
 from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo, describe
+from evaluate.predictor_file import split_entry
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
 from evaluate.processes import Place, check_devices, end_with_first, find_place, is_orphan
 from evaluate.records import claim_folder
@@ -51,7 +52,7 @@ def build_parser() -> Parser:
         "model",
         nargs="?",
         help="checkpoint folder, hub:owner/name[@revision], adapter:argument (hf:folder, openai:model, fake:yes), or "
-        "path/to/adapter.py[:argument], a file of yours",
+        "path/to/adapter.py[:argument] or path/to/models.yaml:name, files of yours",
     )
     parser.add_argument("benchmarks", nargs="?", help="names or groups, separated by commas, or all")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and exit")
@@ -94,13 +95,21 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--benchmark", type=Path, action="append", default=[], metavar="FILE", help="a benchmark file of yours"
     )
-    add_limit_options(parser)
+    add_model_options(parser)
     add_judge_options(parser)
     return parser
 
 
-def add_limit_options(parser: Parser) -> None:
-    """What is said about the room of a model."""
+def add_model_options(parser: Parser) -> None:
+    """What published commands say about a model: where its entry stands, and what it has room for."""
+    parser.add_argument(
+        "--model-configs",
+        "--model_configs",
+        type=Path,
+        metavar="FILE",
+        help="YAML file in which <model> is an entry: the same as FILE:<model>",
+    )
+    parser.renamed = {"--model_name": "the entry where the checkpoint stands, as the first word"}
     parser.add_argument(
         "--max-context-len",
         type=int,
@@ -125,6 +134,8 @@ def main(arguments: list[str]) -> int:
         if options.list:
             print_list(options.benchmark)
             return 0
+        if options.model is not None and options.model_configs is not None:
+            options.model = name_entry(options.model_configs, options.model)
         check_command_name(options.model)
         if options.model is None or options.benchmarks is None:
             parser.error("expected <model> and <benchmark>, got fewer")
@@ -133,6 +144,14 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def name_entry(file: Path, name: str) -> str:
+    """An entry of a file as a model is named."""
+    spec = f"{file}:{name}"
+    if split_entry(spec) is None:
+        raise InputError(f"--model-configs: expected a file that ends in .yaml, got {file}; correct the path")
+    return spec
 
 
 def check_command_name(model: str | None) -> None:

@@ -45,7 +45,9 @@ class BenchmarkDataModule(L.LightningDataModule):
         assert self.trainer is not None
         module: Any = self.trainer.lightning_module
         groups = share_out(self.todo, self.trainer.world_size)[self.trainer.global_rank]
-        room = find_room(module.predictor, self.limits, module.generation.max_new_tokens)
+        # Limits are for protocols that shorten prompts; a model that has some answers all other questions as well.
+        shortens = any(sample.fitting is not None for sample in self.todo)
+        room = find_room(module.predictor, self.limits, module.generation.max_new_tokens) if shortens else None
         return make_batches(groups, module.predictor, module.generation, self.batch_size, self.num_workers, room)
 
 
@@ -60,7 +62,8 @@ def make_batches(
     """The batches of one rank, prepared ahead of the device."""
     fits = getattr(predictor, "fits", None)
     window = 4 * batch_size
-    workers = num_workers if sum(map(len, groups)) > batch_size else 0
+    here = sum(map(len, groups)) <= batch_size or getattr(predictor, "prepares_here", False)
+    workers = 0 if here else num_workers
     if workers:
         allow_many_files()
         shield_workers()

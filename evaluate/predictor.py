@@ -1,4 +1,4 @@
-"""What a predictor is, and how one is found: a checkpoint, `adapter:argument`, or a file of the user's."""
+"""What a predictor is, and how one is found: a checkpoint, `adapter:argument`, a file or an entry of the user's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from evaluate.fitting import Limits
-from evaluate.predictor_file import describe_file, load_file, split_file
+from evaluate.predictor_file import describe_file, load_file, split_entry, split_file
 from evaluate.sample import Generation
 from evaluate.user_file import import_file
 from internvl.conversation import Conversation
@@ -39,7 +39,9 @@ class Predictor(Protocol):
     `measure(prompt)`, the tokens of a prepared prompt, gets batches of like length, and one that has
     `fits(rows, longest, generation)` gets batches that its memory is enough for. Its `precision` (float32, say) stands
     in the report, and answers of two precisions are not mixed. One that has a `context`, the most tokens of prompt and
-    answer, and a processor that is an `evaluate.fitting.Gauge`, gets prompts that fit where a protocol says how.
+    answer, and a processor that is an `evaluate.fitting.Gauge`, gets prompts that fit where a protocol says how. The
+    processor of one that `prepares_here` has so little to do that it stays in the process of the model, and need not
+    pickle.
     """
 
     def processor(self, chat: Conversation) -> Any:
@@ -99,6 +101,9 @@ def find_scale(spec: str) -> Callable[[], int] | None:
     """What tells the bytes of a model's weights; None for an adapter without `weigh`, whose models cannot be spread."""
     adapter, argument = _find(spec)
     module = import_file(adapter, "model") if isinstance(adapter, Path) else adapter
+    if hasattr(module, "find_scale"):
+        scale: Callable[[], int] | None = module.find_scale(argument)
+        return scale
     return partial(module.weigh, argument) if hasattr(module, "weigh") else None
 
 
@@ -107,15 +112,18 @@ def _find(spec: str) -> tuple[ModuleType | Path, str]:
     folder = Path(__file__).parent / "predictors"
     known = sorted(file.stem for file in folder.glob("[a-z]*.py"))
     name, colon, argument = spec.partition(":")
-    named = split_file(spec)
-    if named is not None and not Path(spec).is_dir() and not split_name(spec) and (not colon or name not in known):
-        return named
+    if not Path(spec).is_dir() and not split_name(spec) and (not colon or name not in known):
+        if split_entry(spec) is not None:
+            return importlib.import_module("evaluate.predictors.entry"), spec
+        named = split_file(spec)
+        if named is not None:
+            return named
     if not colon or Path(spec).exists() or split_name(spec):
         name, argument = "internvl", spec
     if name not in known:
         close = difflib.get_close_matches(name, known, n=2) or known
         raise InputError(
-            "model: expected a checkpoint folder, hub:owner/name, adapter:argument or path/to/adapter.py, got "
-            f"{spec!r}; adapters are {', '.join(close)}"
+            "model: expected a checkpoint folder, hub:owner/name, adapter:argument, path/to/adapter.py or "
+            f"path/to/models.yaml:name, got {spec!r}; adapters are {', '.join(close)}"
         )
     return importlib.import_module(f"evaluate.predictors.{name}"), argument

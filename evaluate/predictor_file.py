@@ -31,7 +31,7 @@ class FilePredictor:
 
     def generate(self, batch: Sequence[Any], generation: Generation) -> Sequence[str | InputError]:
         """What the predictor of the file says."""
-        with _explain_errors("generate"):
+        with explain_errors("generate"):
             return self.predictor.generate(batch, generation)
 
     def __getattr__(self, name: str) -> Any:
@@ -78,7 +78,16 @@ class FileProcessor:
 
 def split_file(spec: str) -> tuple[Path, str] | None:
     """File and argument of `path/to/adapter.py[:argument]`; None where no Python file is named."""
-    ends = [match.end() for match in re.finditer(r"\.py(?=:|$)", spec)]
+    return _split(spec, "py")
+
+
+def split_entry(spec: str) -> tuple[Path, str] | None:
+    """File and entry of `path/to/models.yaml[:name]`; None where no YAML file is named."""
+    return _split(spec, "ya?ml")
+
+
+def _split(spec: str, ending: str) -> tuple[Path, str] | None:
+    ends = [match.end() for match in re.finditer(rf"\.{ending}(?=:|$)", spec)]
     if not ends:
         return None
     # Folders may have such names, too.
@@ -94,7 +103,7 @@ def describe_file(file: Path, argument: str) -> PredictorInfo:
     from evaluate.predictor import PredictorInfo
 
     module = import_file(file, _WHAT, "describe", "load")
-    with _explain_errors("describe"):
+    with explain_errors("describe"):
         info = module.describe(argument)
     if not isinstance(info, PredictorInfo):
         raise InputError(
@@ -111,14 +120,14 @@ def describe_file(file: Path, argument: str) -> PredictorInfo:
 def load_file(file: Path, argument: str, *devices: Any) -> Predictor:
     """The predictor that the adapter loads."""
     module = import_file(file, _WHAT, "describe", "load")
-    with _explain_errors("load"):
+    with explain_errors("load"):
         predictor: Any = FilePredictor(file, module.load(argument, *devices))
     loaded: Predictor = predictor
     return loaded
 
 
 @contextmanager
-def _explain_errors(function: str) -> Iterator[None]:
+def explain_errors(function: str) -> Iterator[None]:
     """Tell errors of the file's code in a line that says where; what the memory is too small for is answered in halves.
 
     Raises:

@@ -37,7 +37,15 @@ LIGHT = [
             *("stored", "score_command", "compare", "run", "report", "baselines", "check_command", "inventory"),
             *("preflight", "predictor_file", "user_file", "report_command", "summary", "markdown"),
             *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
-            *("questions", "submission", "human_answers", "answered_questions"),
+            *(
+                "questions",
+                "submission",
+                "human_answers",
+                "answered_questions",
+                "model_entry",
+                "worker_file",
+                "gen_kwargs",
+            ),
             *("conversion", "converted", "original", "difference", "prepare_command"),
             *("demo_command", "demo/folder", "demo/marker"),
         )

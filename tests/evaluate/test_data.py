@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 
 from evaluate.batches import Batches
 from evaluate.data import BenchmarkDataModule
+from evaluate.fitting import Limits
 from evaluate.sample import Generation, Sample
 from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
+
+NO_LIMITS = Limits()
 
 
 def ask(name: str, question: str = "Why?", pictures: int = 0) -> Sample:
@@ -31,10 +35,19 @@ def prepare(chat: Conversation) -> str:
 
 
 def load(
-    samples: list[Sample], *, rank: int = 0, world_size: int = 1, batch_size: int = 2, num_workers: int = 0
+    samples: list[Sample],
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    batch_size: int = 2,
+    num_workers: int = 0,
+    limits: Limits = NO_LIMITS,
+    **of_predictor: Any,
 ) -> Batches:
-    data = BenchmarkDataModule(samples, batch_size, num_workers)
-    predictor = SimpleNamespace(processor=prepare, measure=len, fits=lambda rows, longest, _: rows * longest <= 100)
+    data = BenchmarkDataModule(samples, batch_size, num_workers, limits)
+    predictor = SimpleNamespace(
+        processor=prepare, measure=len, fits=lambda rows, longest, _: rows * longest <= 100, **of_predictor
+    )
     trainer: Any = SimpleNamespace(
         global_rank=rank,
         world_size=world_size,
@@ -94,3 +107,16 @@ def test_prompts_of_many_pictures_are_not_prepared_far_ahead() -> None:
     few: Any = load([ask(f"{k}", pictures=1) for k in range(9)], batch_size=8, num_workers=2)
     many: Any = load([ask(f"{k}", pictures=100) for k in range(9)], batch_size=8, num_workers=2)
     assert (few.groups.prefetch_factor, many.groups.prefetch_factor) == (16, 2)
+
+
+def test_model_that_prepares_prompts_itself_gets_no_worker_process() -> None:
+    batches: Any = load([ask("a"), ask("b"), ask("c")], num_workers=2, prepares_here=True)
+    assert batches.groups.num_workers == 0
+
+
+def test_limits_matter_only_where_a_protocol_shortens_prompts() -> None:
+    limits = Limits(100, 10)
+    assert names(load([ask("a")], limits=limits)) == [["a"]]
+    shortened: Any = replace(ask("b"), fitting=lambda chat, room: (chat, None))
+    with pytest.raises(InputError, match="expected a model whose tokens can be counted here"):
+        load([ask("a"), shortened], limits=limits)

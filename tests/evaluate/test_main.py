@@ -92,6 +92,10 @@ def test_mistyped_benchmark_gets_the_closest_one(root: Path) -> None:
         (["--batchsize", "3"], "expected a known option, got --batchsize; did you mean --batch-size?"),
         (["--batch"], "expected a known option, got --batch; did you mean --batch-size?"),
         (["--zzz"], "expected a known option, got --zzz; see sh evaluate.sh --help"),
+        (
+            ["--model_name", "m"],
+            "expected a known option, got --model_name; write the entry where the checkpoint stands, as the first word",
+        ),
         (["more"], "expected a known option, got more; see sh evaluate.sh --help"),
         (["--num-beams", "x"], "argument --num-beams: invalid int value: 'x'; see sh evaluate.sh --help"),
         (["--root"], "argument --root: expected one argument; see sh evaluate.sh --help"),
@@ -124,6 +128,11 @@ def test_command_without_a_benchmark_is_refused() -> None:
         (["--gpus-per-model", "0"], "--gpus-per-model: expected a number above zero, got 0; correct it"),
         (["--num-beams", "0"], "--num-beams: expected a number above zero, got 0; correct it"),
         (["--num-workers", "-1"], "--num-workers: expected zero or more, got -1; correct it"),
+        (["--model-configs", "a.txt"], "--model-configs: expected a file that ends in .yaml, got a.txt; correct the"),
+        (
+            ["--model-configs", "a.yaml"],
+            f"model: expected a YAML file of models, got {Path.cwd()}/a.yaml, which is none",
+        ),
         (["--blind", "--shuffled-images"], "--blind: expected no --shuffled-images beside it, got both; leave one of"),
         (["--score-only", "--fresh"], "--score-only: expected no --fresh beside it, got both; leave one of them out"),
         (

@@ -20,8 +20,8 @@ def test_adapter_and_argument_are_split_at_the_first_colon() -> None:
 @pytest.mark.parametrize("spec", ["fke:yes", "nothing:at all"])
 def test_unknown_adapter_lists_the_known_ones(spec: str) -> None:
     message = (
-        rf"model: expected a checkpoint folder, hub:owner/name, adapter:argument or path/to/adapter\.py, got '{spec}'; "
-        "adapters are .*fake"
+        rf"model: expected a checkpoint folder, hub:owner/name, adapter:argument, path/to/adapter\.py or "
+        rf"path/to/models\.yaml:name, got '{spec}'; adapters are .*fake"
     )
     for find in (describe, lambda spec: load_predictor(spec, "cpu")):
         with pytest.raises(InputError, match=message):
@@ -29,7 +29,7 @@ def test_unknown_adapter_lists_the_known_ones(spec: str) -> None:
 
 
 def test_unknown_adapter_far_from_all_lists_all() -> None:
-    with pytest.raises(InputError, match=r"adapters are fake, hf, internvl, openai$"):
+    with pytest.raises(InputError, match=r"adapters are entry, fake, hf, internvl, openai$"):
         describe("zzz:yes")
 
 

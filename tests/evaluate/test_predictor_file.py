@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evaluate.predictor import describe, load_predictor
-from evaluate.predictor_file import split_file
+from evaluate.predictor_file import split_entry, split_file
 from evaluate.report import read_report
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
@@ -141,6 +141,26 @@ def test_file_that_is_no_adapter_is_named(adapter: Path) -> None:
 )
 def test_path_and_argument_are_split(spec: str, expected: tuple[str, str] | None) -> None:
     assert split_file(spec) == (None if expected is None else (Path(expected[0]), expected[1]))
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("a.yaml:m", ("a.yaml", "m")),
+        ("b/a.yml", ("b/a.yml", "")),
+        ("a.yaml:m:n", ("a.yaml", "m:n")),
+        ("a.yamls:m", None),
+        ("fake:yes", None),
+    ],
+)
+def test_file_of_entries_and_name_are_split(spec: str, expected: tuple[str, str] | None) -> None:
+    assert split_entry(spec) == (None if expected is None else (Path(expected[0]), expected[1]))
+
+
+def test_folder_may_end_like_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml:b").mkdir()
+    (tmp_path / "a.yaml:b" / "c.yml").touch()
+    assert split_entry(f"{tmp_path}/a.yaml:b/c.yml:d") == (tmp_path / "a.yaml:b" / "c.yml", "d")
 
 
 def test_adapters_of_the_repository_and_folders_go_first(tmp_path: Path) -> None:

@@ -98,6 +98,14 @@ def test_adapter_file_is_found_from_the_callers_folder(checkout: Checkout, rest:
     assert checkout.arguments(f"other.py{rest}", "mme")[0] == f"other.py{rest}"
 
 
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+@pytest.mark.parametrize("rest", ["", ":my model", ":b c"])
+def test_file_of_entries_is_found_from_the_callers_folder(checkout: Checkout, ending: str, rest: str) -> None:
+    (checkout.caller / "my model" / f"all models.{ending}").touch()
+    spec = f"my model/all models.{ending}{rest}"
+    assert checkout.arguments(spec, "mme")[0] == f"{checkout.caller}/{spec}"
+
+
 def test_checkpoint_folder_is_not_searched_along_cdpath(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "other" / "my model").mkdir(parents=True)
     found = checkout.arguments("my model", "mme", CDPATH=str(tmp_path / "other"))
