@@ -37,7 +37,7 @@ class InstItMaker:
 
     def image(self, number: int) -> dict[str, Any]:
         """An image record."""
-        ids = self._draw_ids(6)
+        ids = self._draw_ids(7)
         record = {
             "image_id": number,
             "image_path": f"images_vpt/{number:06d}.jpg",
@@ -49,8 +49,9 @@ class InstItMaker:
     def video(self, number: int, num_frames: int | None = None, num_pairs: int | None = None) -> dict[str, Any]:
         """A video record, of about 7.3 frames and 15.6 questions."""
         total = num_frames or min(20, max(2, round(self.random.gauss(7.3, 2.5))))
-        ids = self._draw_ids(6)
-        present = [sorted(self.random.sample(ids, self.random.randint(1, len(ids)))) for _ in range(total)]
+        ids = self._draw_ids(8)
+        fewest = max(1, len(ids) - 2)
+        present = [sorted(self.random.sample(ids, self.random.randint(fewest, len(ids)))) for _ in range(total)]
         names = [f"frame_{(place - 1) * 5 + 1}.jpg" for place in range(1, total + 1)]
         frames = [
             {

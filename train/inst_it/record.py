@@ -182,8 +182,8 @@ def _check_order(frames: list[tuple[int, str]], where: str) -> None:
         if number == later:
             raise InputError(f"{where}: timestamp: expected each once, got {number} twice; {_REMEDY}")
         stems = (file.rpartition(".")[0] or file, next_file.rpartition(".")[0] or next_file)
-        found = [_NUMBERS.findall(stem) for stem in stems]
-        if all(found) and int(found[0][-1]) >= int(found[1][-1]):
+        found = [tuple(map(int, _NUMBERS.findall(stem))) for stem in stems]
+        if all(found) and found[0] > found[1]:
             raise InputError(
                 f"{where}: frame_name: expected numbers that rise with the timestamps, got {file} at {number} and "
                 f"{next_file} at {later}; {_REMEDY}"

@@ -61,14 +61,19 @@ class Verifier:
             yield f"{IMAGE_SLOT}: expected all in the first turn, got others; convert again"
         if len(chat.images) > 1 and (len(numbers) != len(chat.images) or numbers != sorted(set(numbers))):
             yield f"frames: expected a rising number for each of {len(chat.images)}, got {numbers}; convert again"
-        marks: Marks | None = frozenset(row["marks"]) if isinstance(row.get("marks"), list) else None
+        last, told = row.get("num_frames", 1), row.get("marks")
+        if type(last) is not int or not (told is None or _is_list_of_ids(told)):
+            yield f"marks: expected a list of ids and `num_frames`, got {str(told)[:40]} and {last!r}; convert again"
+            return
+        marks: Marks | None = None if told is None else frozenset(told)
         for place, turn in enumerate(chat.turns):
             if turn.role != "assistant":
                 continue
             text = read_text(turn.text)
-            problem = text if isinstance(text, Problem) else find_problem(text, marks, row.get("num_frames", 1))
+            problem = text if isinstance(text, Problem) else find_problem(text, marks, last)
             if problem is not None:
-                yield f"turn {place + 1}: {problem.reason} {problem.found}; convert again".replace(" ;", ";")
+                found = f"{problem.reason} {problem.found}".strip()
+                yield f"turn {place + 1}: expected an answer that fits its pictures, got {found}; convert again"
         yield from self._look(row, source.root)
 
     def _look(self, row: dict[str, Any], root: Path) -> Iterator[str]:
@@ -81,3 +86,7 @@ class Verifier:
                 self.pictures[name] = make_look(root)(name) if self.opens and exists else problem
             if found := self.pictures[name]:
                 yield f"picture: expected a file below {root}, got {found}; get the pictures"
+
+
+def _is_list_of_ids(value: Any) -> bool:
+    return isinstance(value, list) and all(type(number) is int for number in value)
