@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -52,5 +53,5 @@ def test_no_spread_takes_a_frame_twice():
             assert places[0] == 0
             assert places[-1] == total - 1
             assert len(set(places)) == len(places) == min(total, most)
-            gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+            gaps = [after - before for before, after in pairwise(places)]
             assert not gaps or max(gaps) - min(gaps) <= 1

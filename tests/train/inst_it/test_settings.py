@@ -79,7 +79,10 @@ def test_a_file_of_ones_own_replaces_what_it_names(tmp_path):
             {"generators": {"vid_change": {"questions": ["{before} {after"]}}},
             ".vid_change.questions: expected {after}, ",
         ),
-        ({"generators": dict.fromkeys(GENERATORS, {"enabled": False})}, ": generators: expected at least one that is "),
+        (
+            {"generators": {name: {"enabled": False} for name in GENERATORS}},
+            ": generators: expected at least one that is ",
+        ),
     ],
 )
 def test_a_mistake_is_named(values, message, tmp_path):

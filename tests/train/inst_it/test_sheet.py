@@ -1,4 +1,4 @@
-"""The sheet of a record: wordings by name, the words of the benchmark in their share, and rows as training reads them."""
+"""The sheet of a record: wordings by name, the words of the benchmark in their share, rows as training reads them."""
 
 from __future__ import annotations
 
