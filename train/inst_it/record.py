@@ -80,11 +80,14 @@ def name_record(value: Any, kind: str, where: str) -> str:
 
 
 def drop_masks(value: Any) -> Any:
-    """The record with the names of its masks in place of the masks, which are most of its bytes."""
+    """The record with true or false for each mask, by whether it marks anything: masks are most of its bytes."""
     found = value.get("segmentations") if isinstance(value, Mapping) else None
     if not isinstance(found, Mapping):
         return value
-    slim = {name: dict.fromkeys(part) if isinstance(part, Mapping) else part for name, part in found.items()}
+    slim: dict[str, Any] = {}
+    for name, part in found.items():
+        is_frame = isinstance(part, Mapping) and "mask" not in part
+        slim[name] = {key: _is_drawn(mask) for key, mask in part.items()} if is_frame else _is_drawn(part)
     return {**value, "segmentations": slim}
 
 
@@ -198,7 +201,7 @@ def _read_marks(instances: Mapping[str, Any], marked: Mapping[str, Any] | None, 
     for key, ids in found.items():
         if ids is None:
             raise InputError(f"{where}: expected ids of instances, got the key {key[:40]!r}; {_REMEDY}")
-    return frozenset(number for ids in found.values() for number in ids or ())
+    return frozenset(number for key, ids in found.items() if _is_drawn(marked[key]) for number in ids or ())
 
 
 def _read_frame_marks(
@@ -206,10 +209,27 @@ def _read_frame_marks(
 ) -> Marks | None:
     if marked is None:
         return _read_marks(instances, None, where)
-    masks = marked.get(file, {})
+    # Some tools name a frame without the ending of its file.
+    masks = marked.get(file, marked.get(file.rpartition(".")[0]))
+    if masks is None or masks is False:
+        return frozenset()
     if not isinstance(masks, Mapping):
         raise InputError(f"{where}: {file}: expected an object, got {type(masks).__name__}; {_REMEDY}")
     return _read_marks(instances, masks, f"{where}: {file}")
+
+
+def _is_drawn(mask: Any) -> bool:
+    """Whether a mask, or what `drop_masks` made of it, has any pixel: run lengths begin with those outside of it."""
+    if isinstance(mask, bool):
+        return mask
+    found = mask.get("mask") if isinstance(mask, Mapping) else None
+    runs = found.get("counts") if isinstance(found, Mapping) else found
+    if isinstance(runs, str):
+        # A number takes several characters; all but its last one have the sixth bit.
+        return sum((ord(letter) - 48) & 32 == 0 for letter in runs[:16]) > 1 or len(runs) > 16
+    if isinstance(runs, list) and isinstance(found, Mapping):
+        return len(runs) > 1 and any(runs[1::2])
+    return bool(runs)
 
 
 def _read_path(found: Any, where: str, variant: str | None) -> str:

@@ -73,7 +73,7 @@ def test_bad_instances_are_left_out_alone():
 
 
 def test_what_no_mask_marks_is_left_out():
-    sheet = fill_sheet(image_record(segmentations={"2": {"mask": {}}}))
+    sheet = fill_sheet(image_record(segmentations={"2": {"mask": {"size": [4, 5], "counts": [6, 4, 10]}}}))
     assert rows_of(sheet, "img_instance") == []
     assert drops_of(sheet, "img_instance") == [
         ("instance 1", "id that is not marked", "[1]"),

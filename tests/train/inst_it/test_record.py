@@ -11,6 +11,7 @@ from tests.inst_it_records import frame, image_record, video_record
 from train.inst_it.record import drop_masks, name_record, read_image, read_video
 
 WHERE = "a.json: entry 4"
+DRAWN = {"mask": {"size": [4, 5], "counts": [6, 4, 10]}}
 
 
 def test_an_image_is_read():
@@ -30,12 +31,35 @@ def test_frames_are_in_the_order_of_their_numbers():
 
 
 def test_marks_are_those_of_the_masks():
-    masks = {"1.jpg": {"1": {"mask": {}}}, "6.jpg": {"1": {"mask": {}}, "2": {"mask": {}}}}
-    clip = read_video(drop_masks(video_record(segmentations=masks)), WHERE)
-    # Of the last frame nothing is marked: there are masks, and none of it.
-    assert [shot.marks for shot in clip.frames] == [{1}, {1, 2}, frozenset()]
-    assert clip.marks == {1, 2}
-    assert read_image(image_record(segmentations={"3": {"mask": {}}}), WHERE).marks == {3}
+    masks = {"1.jpg": {"1": DRAWN, "2": {"mask": None}}, "6": {"1": DRAWN, "2": DRAWN}}
+    for record in (video_record(segmentations=masks), drop_masks(video_record(segmentations=masks))):
+        clip = read_video(record, WHERE)
+        # Of the last frame nothing is marked: there are masks, and none of it.
+        assert [shot.marks for shot in clip.frames] == [{1}, {1, 2}, frozenset()]
+        assert clip.marks == {1, 2}
+    assert read_image(image_record(segmentations={"3": DRAWN}), WHERE).marks == {3}
+
+
+@pytest.mark.parametrize(
+    ("mask", "is_drawn"),
+    [
+        (DRAWN, True),
+        ({"mask": {"size": [4, 5], "counts": [20]}}, False),
+        ({"mask": {"size": [4, 5], "counts": [20, 0]}}, False),
+        ({"mask": {"size": [4, 5], "counts": [0, 20]}}, True),
+        ({"mask": {"size": [4, 5], "counts": "PP\\9"}}, False),
+        ({"mask": {"size": [4, 5], "counts": "646"}}, True),
+        ({"mask": None}, False),
+        (None, False),
+        ({}, False),
+        ({"mask": [[0, 0, 4, 0, 4, 4]]}, True),
+        ({"mask": []}, False),
+    ],
+)
+def test_a_mask_without_pixels_marks_nothing(mask, is_drawn):
+    record = image_record(segmentations={"3": mask})
+    expected = {3} if is_drawn else frozenset()
+    assert read_image(record, WHERE).marks == read_image(drop_masks(record), WHERE).marks == expected
 
 
 def test_without_any_instance_nothing_is_known_of_marks():
@@ -51,8 +75,10 @@ def test_a_frame_without_instances_among_others_has_none():
 
 
 def test_masks_are_left_out_of_what_is_sent_around():
-    slim = drop_masks(image_record(segmentations={"3": {"mask": {"counts": "x" * 999}}}))
-    assert slim["segmentations"] == {"3": {"mask": None}}
+    slim = drop_masks(image_record(segmentations={"3": {"mask": {"counts": "0" * 999}}, "4": {"mask": None}}))
+    assert slim["segmentations"] == {"3": True, "4": False}
+    slim = drop_masks(video_record(segmentations={"1.jpg": {"3": {"mask": {"counts": "0" * 999}}}}))
+    assert slim["segmentations"] == {"1.jpg": {"3": True}}
     assert drop_masks([1]) == [1]
 
 
