@@ -161,6 +161,7 @@ def make_report(
             {"path": str(reading.path), "kind": reading.kind, "read_to_the_end": reading.is_whole}
             for reading in readings
         ],
+        "config": options.config.name,
         "seed": options.seed,
         "limit": options.limit,
         "pictures_opened": options.check,

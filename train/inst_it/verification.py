@@ -31,12 +31,14 @@ class Verifier:
     def __init__(self, opens: bool = False) -> None:
         self.opens = opens
         self.num_rows = 0
-        self.ids: set[int] = set()  # hashes: a million texts would be most of the memory
-        self.pictures: dict[str, str | None] = {}
+        # Hashes: a million texts would be most of the memory.
+        self.ids: set[int] = set()
+        self.pictures: set[int] = set()
 
     def verify(self, source: Source) -> Iterator[str]:
         """The problems of a file, as `file:line: problem`."""
-        with source.annotation.open("rb") as file, Progress(f"verify {source.annotation.name}") as progress:
+        size = source.annotation.stat().st_size
+        with source.annotation.open("rb") as file, Progress(f"verify {source.annotation.name}", "MB") as progress:
             for number, line in enumerate(file, 1):
                 where = f"{source.annotation}:{number}"
                 try:
@@ -49,7 +51,7 @@ class Verifier:
                     yield f"{where}: expected JSON, got {error}; convert again"
                 self.num_rows += 1
                 if number % _SHOW_EVERY == 0:
-                    progress.update(number, number)
+                    progress.update(file.tell() >> 20, max(1, size >> 20))
 
     def _find(self, row: dict[str, Any], chat: Conversation, source: Source) -> Iterator[str]:
         name = hash(str(row.get("id")))
@@ -77,14 +79,16 @@ class Verifier:
         yield from self._look(row, source.root)
 
     def _look(self, row: dict[str, Any], root: Path) -> Iterator[str]:
-        """The pictures of a row that are not there; each is looked at once."""
+        """The pictures of a row that are not there; each is looked at, and told, once."""
         names = row.get("image") or []
         for name in [names] if isinstance(names, str) else names:
-            if name not in self.pictures:
-                exists = (root / name).is_file()
-                problem = None if exists else f"{name} does not exist"
-                self.pictures[name] = make_look(root)(name) if self.opens and exists else problem
-            if found := self.pictures[name]:
+            if hash(name) in self.pictures:
+                continue
+            self.pictures.add(hash(name))
+            exists = (root / name).is_file()
+            found = make_look(root)(name) if self.opens and exists else None
+            if found or not exists:
+                found = found or f"{name} does not exist"
                 yield f"picture: expected a file below {root}, got {found}; get the pictures"
 
 

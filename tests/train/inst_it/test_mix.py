@@ -24,7 +24,7 @@ def test_frames_have_one_tile_each_and_single_pictures_those_of_the_run(tmp_path
 def test_weights_are_what_an_epoch_takes(tmp_path):
     mix = make_mix(SETTINGS, tmp_path, tmp_path, ROWS)
     entry = mix.entries["inst_it_vid_change"]
-    assert (entry["repeat_time"], entry["subset"], entry["length"]) == (0.3, "random", 100)
+    assert (entry["repeat_time"], entry["subset"], entry["length"]) == (0.35, "random", 100)
     assert "subset" not in mix.entries["inst_it_vid_qa"]
     assert mix.samples == {f"inst_it_{name}": int(100 * SETTINGS.generators[name].weight) for name in GENERATORS}
 
