@@ -51,7 +51,8 @@ def build_parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m train",
         description="Fine-tune an InternVL-Chat model. A recipe is a YAML file of these options; options on the "
-        "command line win. The merged result is written to the run folder and repeats the run.",
+        "command line win. The merged result is written to the run folder and repeats the run. `python -m train "
+        "convert-inst-it --help` is about making training data of the Inst-It Dataset.",
         exit_on_error=False,
         allow_abbrev=False,
     )

@@ -25,6 +25,7 @@ V12 = "hermes2_yi34b/internvl_chat_v1_2_hermes2_yi34b_448_finetune"
 V25 = "internvl2.5/2nd_finetune/internvl2_5_8b_dynamic_res_2nd_finetune"
 V30 = "internvl3.0/2nd_finetune/internvl3_8b_dynamic_res_2nd_finetune_full"
 SMALL = "small/internvl3_2b_one_gpu"
+INST_IT = "inst_it/inst_it_stage1_projector", "inst_it/inst_it_stage2_continuous"
 TOOLS = "sh dirname basename sed tail head tr rm mkdir env"
 
 # What all published recipes have in common, where they say nothing the defaults of the trainer that they used.
@@ -91,6 +92,7 @@ OF_V25 = {
     "optim.learning_rate": 4e-5,
     "strategy": "train/zero/zero_stage1_config.json",
 }
+OF_INST_IT = OF_V25 | {"data.max_dynamic_patch": 4, "optim.weight_decay": 0.0, "per_device_batch_size": 4}
 ADAPTERS = {"model.use_llm_lora": 16, "model.lora_dropout": 0.05, "model.freeze_mlp": True, "model.freeze_llm": True}
 HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
     V12: OF_V12
@@ -135,6 +137,26 @@ HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
         "strategy": "auto",
         "precision": "auto",
     },
+    # What was published of them: the frozen blocks, four tiles and a thumbnail, one tile per frame.
+    INST_IT[0]: OF_INST_IT
+    | {
+        "model.pretrained": "",
+        "model.vision_path": "./pretrained/InternViT-300M-448px-V2_5",
+        "model.llm_path": "./pretrained/Qwen2.5-7B-Instruct",
+        "model.freeze_llm": True,
+        "model.unfreeze_vit_layers": 0,
+        "optim.learning_rate": 1e-3,
+        "optim.vision_learning_rate": None,
+        "batch_size": 256,
+    },
+    INST_IT[1]: OF_INST_IT
+    | {
+        "model.pretrained": "./pretrained/InternVL3-8B",
+        "model.unfreeze_vit_layers": 12,
+        "optim.learning_rate": 1e-5,
+        "optim.vision_learning_rate": 2e-6,
+        "batch_size": 128,
+    },
 }
 TORCHRUN = "-m torch.distributed.run --nnodes=1 --node_rank=0 --master_addr=127.0.0.1"
 COMMANDS = {
@@ -148,8 +170,14 @@ COMMANDS = {
     V30: f"{{python}} {TORCHRUN} --nproc_per_node=8 --master_port=34229",
     SMALL: "srun --gres=gpu:1 --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task=10 --kill-on-bad-exit=1 "
     "{python} -u",
+    **dict.fromkeys(
+        INST_IT,
+        "srun --gres=gpu:8 --nodes=1 --ntasks=8 --ntasks-per-node=8 --cpus-per-task=10 --kill-on-bad-exit=1 "
+        "{python} -u",
+    ),
 }
 GRADIENT_ACC = {V12: 1, f"{V12}_continue": 2, f"{V12}_continue_lora": 2, f"{V25}_full": 4, f"{V25}_lora": 2, V30: 4}
+GRADIENT_ACC |= {INST_IT[0]: 8, INST_IT[1]: 4}
 
 
 @pytest.fixture(scope="module")
