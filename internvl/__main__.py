@@ -25,6 +25,7 @@ TARGETS = {
     "projector": "the projector alone, a .pth file",
 }
 """What `convert` writes."""
+_MOST_TOLD = 10
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("--json", action="store_true", help="for programs")
     _add_convert(commands.add_parser("convert", help="write a chat model in another layout, or a part of it"))
+    _add_mark(commands.add_parser("mark", help="draw numbers and contours on the instances of pictures and videos"))
     return parser
 
 
@@ -84,6 +86,33 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a checkpoint that is at --output")
     _add_certificate(parser)
+
+
+def _add_mark(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("annotations", type=Path, help="a mask file of the Inst-It Dataset, ..._w_mask.json")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the pictures without marks")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the pictures with marks")
+    parser.add_argument(
+        "--style", choices=["contour", "box", "label"], default="contour", help="around the number (default contour)"
+    )
+    parser.add_argument(
+        "--paint",
+        choices=["white-on-black", "black-on-white"],
+        default="white-on-black",
+        help="of the numbers (default white-on-black, as on pictures; the published videos have black-on-white)",
+    )
+    parser.add_argument("--font-size", type=_count, help="height of the type in pixels (default what fits a picture)")
+    parser.add_argument(
+        "--resize",
+        action="store_true",
+        help="bring masks to the size of their picture, where its sides are in proportion",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        default=min(8, os.cpu_count() or 1),
+        help="processes that draw (default one for each core, at most 8)",
+    )
 
 
 def _add_certificate(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +237,43 @@ def convert_checkpoint(options: argparse.Namespace) -> int:
     return _finish(options, partial(certify_conversion, conversion, options.output, differences))
 
 
+def mark_pictures(options: argparse.Namespace) -> int:
+    """Draw marks on all pictures of a mask file; 1 if some could not be drawn."""
+    from internvl.marks.album import PROBLEMS_FILE, Look, Outcome, mark_file
+    from internvl.progress import Progress
+
+    look = Look(options.style, options.paint, options.font_size)
+    total = Outcome()
+    with Progress("marks", unit="bytes") as bar:
+
+        def progress(done: int, size: int) -> None:
+            bar.update(done, size, f"{total.drawn:,} pictures drawn")
+
+        outcomes = mark_file(
+            options.annotations,
+            options.root,
+            options.output,
+            look,
+            resize=options.resize,
+            num_workers=options.workers,
+            progress=progress,
+        )
+        try:
+            for outcome in outcomes:
+                for problem in outcome.problems[: max(0, _MOST_TOLD - len(total.problems))]:
+                    print(problem, file=sys.stderr)
+                total += outcome
+        finally:
+            outcomes.close()
+            bar.close()
+            if total != Outcome():
+                print(f"{options.output}: {total.describe()}")
+    if total.problems:
+        path = options.output / PROBLEMS_FILE
+        print(f"{len(total.problems)} problems in all, listed in {path}; mend them and start again", file=sys.stderr)
+    return 1 if total.problems else 0
+
+
 def _finish(options: argparse.Namespace, certify: Callable[..., Certificate]) -> int:
     """Prove what was written; 1 if it is not what it was made from, or cannot be proven."""
     from internvl.certificate.file import check_certificate
@@ -247,6 +313,8 @@ def main(arguments: list[str]) -> int:
             return join_parts(options)
         if options.command == "convert":
             return convert_checkpoint(options)
+        if options.command == "mark":
+            return mark_pictures(options)
         make_quickstart(options.data, options.model, options.num_train, options.num_held_out, options.seed)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

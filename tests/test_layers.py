@@ -63,6 +63,7 @@ LIGHT = [
                 "spellings",
                 "normalization",
                 "progress",
+                "json_stream",
             ),
             *("certificate/file", "native/config", "native/limits", "overview/families", "overview/family"),
         )
