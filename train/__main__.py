@@ -1,4 +1,7 @@
-"""`python -m train --config recipe.yaml [--option value]`: checks what it was told, then trains."""
+"""`python -m train --config recipe.yaml [--option value]`: checks what it was told, then trains.
+
+`python -m train convert-inst-it` makes training data instead.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ _PATIENCE = 10.0  # seconds
 
 def main(arguments: list[str]) -> int:
     """Run one training; 2 is a mistake that the message explains, 75 a run that was stopped and can go on."""
+    if arguments[:1] == ["convert-inst-it"]:
+        from train.inst_it.command import main as convert
+
+        return convert(arguments[1:])
     try:
         config = parse(arguments)
         if config.model.pretrained and split_name(config.model.pretrained) is None:
