@@ -102,7 +102,7 @@ def extract(row: Row, prediction: Prediction, sample: Sample, score: int | float
     """A row of `pred_with_extracted.json`: cleaned texts, all pictures of the sample, and the option taken."""
     options = sample.target.options
     return row | {
-        "image": list(sample.info["images"]),
+        "image": [_shorten(name, sample.info["dataset"]) for name in sample.info["images"]],
         "gt_response": process(sample.info["gt_response"]),
         "pred_response": process(prediction.text) if prediction.error is None else "",
         "choice_list": [process(option) for option in options],
@@ -112,9 +112,9 @@ def extract(row: Row, prediction: Prediction, sample: Sample, score: int | float
     }
 
 
-def keep_answers(rows: Sequence[Row], folder: Path) -> None:
-    """Put the answers of another tool into the folder of the run that is made of them, with all that they say."""
-    write_text(folder / ANSWERS, json.dumps(rows, ensure_ascii=False, indent=4))
+def _shorten(picture: str, dataset: str) -> str:
+    """A picture as the annotations name it: relative to the folder of the dataset's pictures."""
+    return picture.partition(f"/{dataset}/images/")[2] or picture
 
 
 def _read_kept(folder: Path, ids: Sequence[str]) -> list[Row] | None:

@@ -16,6 +16,7 @@ from evaluate.milebench.datasets import DATASETS
 from evaluate.milebench.files import ANSWERS
 from evaluate.sample import Prediction, Sample
 from evaluate.scorers.milebench_text import process
+from evaluate.submission import write_text
 from internvl.errors import InputError, MissingError
 
 _ID, _TEXT = "sample_id", "pred_response"
@@ -58,7 +59,7 @@ def match_answers(path: Path, samples: Sequence[Sample]) -> Answers:
         MissingError: no such file.
         InputError: no such rows, an id twice, or one that is none of the dataset's.
     """
-    rows = read_kept_rows(path)
+    rows = read_rows_of_theirs(path)
     if rows is None:
         return read_answers(path, samples)
     by_id = {sample.id: sample for sample in samples}
@@ -76,7 +77,14 @@ def match_answers(path: Path, samples: Sequence[Sample]) -> Answers:
     return Answers(predictions, tuple(name for name in by_id if name not in answered), (), ())
 
 
-def read_kept_rows(path: Path) -> list[dict[str, Any]] | None:
+def keep_answers(source: Path, folder: Path) -> None:
+    """Put the answers into the folder of the run that is made of them, with all that their tool says beside them."""
+    rows = read_rows_of_theirs(source)
+    if rows is not None:
+        write_text(folder / ANSWERS, json.dumps(rows, ensure_ascii=False, indent=4))
+
+
+def read_rows_of_theirs(path: Path) -> list[dict[str, Any]] | None:
     """The rows of a `pred.json`, or of a file with such a row per line; None for a file of other rows.
 
     Raises:

@@ -20,3 +20,20 @@ def write_evaluation(folder: Path, content: object) -> Path:
     path = folder / "eval.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
+
+
+def write_annotation(root: Path, dataset: str, content: object) -> Path:
+    """The annotations of a dataset where a benchmark looks for them; there are no pictures."""
+    folder = root / "data/MileBench" / dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{dataset}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_answers(folder: Path, rows: object) -> Path:
+    """A `pred.json`; a text is written as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "pred.json"
+    path.write_text(rows if isinstance(rows, str) else json.dumps(rows))
+    return path
