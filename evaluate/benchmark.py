@@ -66,7 +66,7 @@ class Benchmark(ABC):
         packages: that reading the data or scoring imports, beside those of the project.
         title, split: what stands above its column in a results table; without a title, the name.
         page: of docs/data/ that tells how to get the data; without one, the name.
-        unlisted: found by its name alone: in no list, no group and no page, for ablations of other benchmarks.
+        unlisted: an ablation of another benchmark, found by its name or its groups: not in `all`, no list and no page.
     """
 
     name: str
@@ -272,8 +272,11 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
     for benchmark in known.values():
         for group in benchmark.groups:
             groups.setdefault(group, []).append(benchmark)
+    folded = {group.lower(): group for group in groups}  # codes of tasks are written in both cases
     chosen: dict[str, Benchmark] = {}
     for name in filter(None, names.split(",")):
+        if name not in known:
+            name = folded.get(name.lower(), name)
         if name not in known and name not in groups:
             close = difflib.get_close_matches(name, [*known, *groups], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "see sh evaluate.sh --list"

@@ -1,1 +1,1 @@
-"""What is peculiar to MileBench: its datasets, how it words and shortens prompts, and the files that its code writes."""
+"""What is peculiar to MileBench: its datasets, how prompts are worded and shortened, and the files that it writes."""

@@ -33,7 +33,10 @@ MAXIMUM = {"mme": 2000.0, "mme-v1.2-sampling": 2000.0, "tiny_lvlm": 500.0}
 """Headlines that are sums; any other is percent."""
 UNBOUNDED = ("captions",)
 """Rules whose best value depends on what others wrote about other pictures."""
-READS_NOTHING = ("anls", "exact_match", "gqa", "relaxed_accuracy", "vqa_accuracy")
+READS_NOTHING = (
+    *("anls", "exact_match", "gqa", "relaxed_accuracy", "vqa_accuracy"),
+    *("milebench_needle", "milebench_rouge"),
+)
 """Rules that compare texts: there is no answer that they cannot read."""
 NEEDS_A_JUDGE = ("math_rule_only",)
 """Rules that read a part of the answers, and leave the others without a score."""
@@ -41,11 +44,13 @@ CORRECTED = {
     "math_answer@internvl-v1.2": "accuracy@internvl-later",
     "math_rule_only@internvl-v1.2": "accuracy_rule_only@internvl-later",
     "vqa_accuracy@internvl-v1.2": "accuracy@internvl-later",
+    "milebench_choice": "accuracy_strict",
+    "milebench_rouge": "rouge_l_f_ordinary",
 }
 """The published rules have no right answer to a question for a decimal number, and to one that people answer with
-capitals; the corrected ones beside them have."""
-YES_BY_DEFAULT = "pope"
-"""The published rule takes what it cannot read for a yes; the corrected number counts it as wrong."""
+capitals, or none that is worth all of a point; the corrected ones beside them have."""
+BY_DEFAULT = {"pope": "f1_corrected", "milebench_choice": "accuracy_strict"}
+"""The published rules take what they cannot read for a yes, or for C; the corrected numbers count it as wrong."""
 STRANGE = (
     *("", " ", "?", "A", "(B)", "B.", "b", "yes", "No, not", "12%", "3.14", "1,000", "[[1, 2, 3, 4]]", "[[1, 2, 3"),
     *(
@@ -275,7 +280,7 @@ def test_what_cannot_be_read_is_wrong_and_counted(shelf: list[Asked]) -> None:
         # What is left of question marks is empty, which people said, too.
         text = "~~~" if asked.rule in READS_NOTHING else "? ? ?"
         scores = asked.scorer([text] * len(asked.targets), asked.targets)
-        primary = "f1_corrected" if asked.rule == YES_BY_DEFAULT else asked.scorer.primary
+        primary = BY_DEFAULT.get(asked.rule, asked.scorer.primary)
         if asked.rule in NEEDS_A_JUDGE:  # which may read what no rule does
             assert math.isnan(scores.metrics[primary]), asked.name
             assert scores.num_unscored == len(asked.targets), asked.name
