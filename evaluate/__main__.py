@@ -1,6 +1,7 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo` and `report` need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo`, `report` and
+`milebench-table` need no model.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ from evaluate.work import predict
 from internvl.errors import InputError
 
 COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
-COMMANDS |= {"compare": "evaluate.compare", "combine-images": "evaluate.combine_images_command"}
+COMMANDS |= {
+    "compare": "evaluate.compare",
+    "combine-images": "evaluate.combine_images_command",
+    "milebench-table": "evaluate.milebench.table_command",
+}
 """Files that are imported when they are asked for; what they have is `main`."""
 
 
@@ -43,8 +48,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>` and `report results/<model>` "
-        "need no model; ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>` and "
+        "`milebench-table` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

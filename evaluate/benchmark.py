@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluate.answers import Answers, read_answers
+from evaluate.answers import Answers, Outputs, read_answers
 from evaluate.data_file import find_problem, name_stand_in
 from evaluate.demo.marker import find_demo
 from evaluate.jsonl import keep_all
@@ -108,6 +108,17 @@ class Benchmark(ABC):
     def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
         """The answers of another tool in a file."""
         return read_answers(path, samples)
+
+    def find_outputs(self, folder: Path) -> Outputs | None:
+        """What another tool has left in a folder of its outputs; None where none is known that leaves folders.
+
+        Raises:
+            InputError: the folder is of another layout.
+        """
+        return None
+
+    def keep_answers(self, source: Path, folder: Path) -> None:  # noqa: B027
+        """Put what another tool says beside its answers into the folder of the run; by default nothing is kept."""
 
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:  # noqa: B027
         """Write the file a test server or another tool takes; by default there is none."""
