@@ -52,7 +52,9 @@ def write_files(predictions: Sequence[Prediction], samples: Sequence[Sample], fo
     scores = [score_published(rule, *one) for one in ordered]
     levels = [name_level(sample.target.num_images) for _, sample in ordered]
     write_text(folder / EVALUATION, json.dumps(average(METRICS[rule], scores, levels)))
-    listed = [{"id": str(row["sample_id"]), "score": str(round(score, 3))} for row, score in zip(rows, scores, strict=True)]
+    listed = [
+        {"id": str(row["sample_id"]), "score": str(round(score, 3))} for row, score in zip(rows, scores, strict=True)
+    ]
     write_text(folder / SCORES, json.dumps(listed, indent=4))
     if rule == "choice":
         extracted = [extract(row, *one, score) for row, one, score in zip(rows, ordered, scores, strict=True)]

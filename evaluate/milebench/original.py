@@ -128,7 +128,9 @@ def _read_prediction(path: Path, number: int, row: Any) -> Prediction:
         )
     if error is None and text is None:
         error = f"{_TEXT} is null"
-    return Prediction(str(int(str(name))), "" if error is not None else str(text), None if error is None else str(error))
+    return Prediction(
+        str(int(str(name))), "" if error is not None else str(text), None if error is None else str(error)
+    )
 
 
 def _compare_answers(path: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, Sample]) -> None:
