@@ -11,13 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evaluate.answers import Answers, Outputs
 from evaluate.benchmark import Benchmark, Parity
 from evaluate.milebench.annotations import Question, read_questions
 from evaluate.milebench.datasets import DATASETS, Dataset
+from evaluate.milebench.files import write_files
 from evaluate.milebench.fitting import KeepEnd
+from evaluate.milebench.original import find_outputs, keep_answers, match_answers
 from evaluate.milebench.prompt import PLACEHOLDER, Variant, hide_slots, join, match_pictures, show_slots, word_context
+from evaluate.milebench.screen import tabulate
 from evaluate.processes import find_place
-from evaluate.sample import Generation, Sample
+from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
 from evaluate.scorers.milebench import SCORERS, check_target, choose_rule
 from evaluate.scorers.milebench_target import MilebenchTarget, name_level
@@ -99,6 +103,21 @@ class MileBench(Benchmark):
 
     def scorer(self) -> Scorer:
         return SCORERS[choose_rule(self.dataset, DATASETS[self.dataset].kind)]()
+
+    def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
+        return match_answers(path, samples)
+
+    def find_outputs(self, folder: Path) -> Outputs:
+        return find_outputs(folder, self.dataset)
+
+    def keep_answers(self, source: Path, folder: Path) -> None:
+        keep_answers(source, folder)
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        write_files(predictions, samples, folder)
+
+    def tabulate(self, folder: Path) -> list[str]:
+        return tabulate(folder)
 
     def _make_sample(self, root: Path, question: Question, context: str, target: MilebenchTarget, kind: str) -> Sample:
         instruction = hide_slots(question.instruction)

@@ -1,8 +1,8 @@
 """The files that MileBench's own code leaves beside a dataset: `pred.json`, and what its rule says about it.
 
-Layout of MileBench at 9583e1f, `generate.py` and `evaluate.py`; tests/golden/milebench_dataset.json pins the scores. One
-thing is other than there: a sample that failed has an `error`, and is wrong in every file; the published rule takes the
-empty text of one for option C.
+Layout of MileBench at 9583e1f, `generate.py` and `evaluate.py`; tests/golden/milebench_dataset.json pins the scores.
+One thing is other than there: a sample that failed has an `error`, and is wrong in every file; the published rule would
+take its empty text for option C.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def write_files(predictions: Sequence[Prediction], samples: Sequence[Sample], fo
     scores = [score_published(rule, *one) for one in ordered]
     levels = [name_level(sample.target.num_images) for _, sample in ordered]
     write_text(folder / EVALUATION, json.dumps(average(METRICS[rule], scores, levels)))
-    listed = [{"id": str(row["sample_id"]), "score": str(round(score, 3))} for row, score in zip(rows, scores, strict=True)]
+    listed = [
+        {"id": str(row["sample_id"]), "score": str(round(score, 3))} for row, score in zip(rows, scores, strict=True)
+    ]
     write_text(folder / SCORES, json.dumps(listed, indent=4))
     if rule == "choice":
         extracted = [extract(row, *one, score) for row, one, score in zip(rows, ordered, scores, strict=True)]

@@ -36,8 +36,8 @@ def find_outputs(folder: Path, dataset: str) -> Outputs:
     """
     if (folder / ANSWERS).is_file():
         whole = folder.resolve()
-        strange = () if whole.name in DATASETS else (_tell_strange(whole),)
-        return Outputs(whole.parent.name, folder / ANSWERS if whole.name == dataset else None, strange)
+        told = () if whole.name in DATASETS else (_tell_strange(whole),)
+        return Outputs(whole.parent.name, folder / ANSWERS if whole.name == dataset else None, told)
     if not _is_model(folder):
         models = [child for child in _list_folders(folder) if _is_model(child)]
         if len(models) != 1:
@@ -128,7 +128,9 @@ def _read_prediction(path: Path, number: int, row: Any) -> Prediction:
         )
     if error is None and text is None:
         error = f"{_TEXT} is null"
-    return Prediction(str(int(str(name))), "" if error is not None else str(text), None if error is None else str(error))
+    return Prediction(
+        str(int(str(name))), "" if error is not None else str(text), None if error is None else str(error)
+    )
 
 
 def _compare_answers(path: Path, rows: Sequence[Mapping[str, Any]], samples: Mapping[str, Sample]) -> None:

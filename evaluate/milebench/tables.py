@@ -103,7 +103,9 @@ def _pool(found: Mapping[str, Evaluation]) -> dict[str, str]:
     told = [name in found and bool(found[name].sums) for name in accuracies]
     shown = {}
     for level in LEVELS:
-        pairs = [found[name].sums.get(level, (0.0, 0)) for name, is_told in zip(accuracies, told, strict=True) if is_told]
+        pairs = [
+            found[name].sums.get(level, (0.0, 0)) for name, is_told in zip(accuracies, told, strict=True) if is_told
+        ]
         count = sum(number for _, number in pairs)
         mean = 100 * math.fsum(total for total, _ in pairs) / count if count else None
         shown[level] = _show(mean, told)

@@ -15,7 +15,9 @@ from tests.evaluate.milebench.written import describe, write_evaluation
 @pytest.mark.parametrize("ending", ["", "-adv", "+demo", "+demo-blind", "-combined"])
 def test_every_name_falls_apart(ending: str) -> None:
     for name in DATASETS:
-        assert split_name(f"milebench-{name}{ending}") == split_name(f"milebench-{name.lower()}{ending}") == (name, ending)
+        assert (
+            split_name(f"milebench-{name}{ending}") == split_name(f"milebench-{name.lower()}{ending}") == (name, ending)
+        )
 
 
 @pytest.mark.parametrize("name", ["pope", "milebench", "milebench-TQAx", "milebench-", "milebench-temporal"])

@@ -29,7 +29,9 @@ def test_tables_agree_with_the_original(case: dict[str, Any], tmp_path: Path) ->
     assert (tmp_path / "result.json").read_text() == json.dumps(expected["result.json"], indent=4, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("broken", ["", "[]", "{}", '{"Accuracy": "0.5"}', '{"Accuracy": NaN}', '{"Accuracy": 0.5, "image'])
+@pytest.mark.parametrize(
+    "broken", ["", "[]", "{}", '{"Accuracy": "0.5"}', '{"Accuracy": NaN}', '{"Accuracy": 0.5, "image']
+)
 def test_broken_file_is_an_empty_cell_and_told(broken: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_evaluation(tmp_path / "m" / "TQA", describe(0.25))
     path = write_evaluation(tmp_path / "m" / "WebQA", broken)
