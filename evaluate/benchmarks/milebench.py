@@ -18,19 +18,19 @@ from evaluate.milebench.datasets import DATASETS, Dataset
 from evaluate.milebench.files import write_files
 from evaluate.milebench.fitting import KeepEnd
 from evaluate.milebench.original import find_outputs, keep_answers, match_answers
-from evaluate.milebench.prompt import PLACEHOLDER, Variant, hide_slots, join, match_pictures, show_slots, word_context
+from evaluate.milebench.prompt import PLACEHOLDER, Variant, hide, join, match_pictures, show_slots, word_context
 from evaluate.milebench.screen import tabulate
 from evaluate.processes import find_place
 from evaluate.sample import Generation, Prediction, Sample
 from evaluate.scorer import Scorer
-from evaluate.scorers.milebench import SCORERS, check_target, choose_rule
+from evaluate.scorers.milebench import SCORERS, Rule, check_target, choose_rule
 from evaluate.scorers.milebench_target import MilebenchTarget, name_level
 from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
 from internvl.tokens import IMAGE_SLOT
 
 FOLDER = "data/MileBench"
-_METRICS = {"choice": "accuracy", "needle": "accuracy", "rouge": "Rouge-L of distinct words"}
+_METRICS: dict[Rule, str] = {"choice": "accuracy", "needle": "accuracy", "rouge": "Rouge-L of distinct words"}
 _NUM_NAMED = 8
 
 
@@ -62,29 +62,31 @@ class MileBench(Benchmark):
         return (f"{self.folder}/{self.dataset}/{self.dataset}{self.suffix}.json",)
 
     @property
+    def rule(self) -> Rule:
+        """How answers are scored."""
+        return choose_rule(self.dataset, DATASETS[self.dataset].kind)
+
+    @property
     def metric(self) -> str:
-        return _METRICS[choose_rule(self.dataset, DATASETS[self.dataset].kind)]
+        return _METRICS[self.rule]
 
     def samples(self, root: Path) -> Sequence[Sample]:
         path = root / self.files[0]
         kind, questions = read_questions(path)
-        try:
-            rule = choose_rule(self.dataset, kind)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+        self._check_kind(path, kind)
         samples, odd = [], []
         for question in questions:
-            if rule == "choice" and question.choices is None:
+            if self.rule == "choice" and question.choices is None:
                 raise InputError(
-                    f"{question.where}: expected a `choice_list`, as these are questions of {kind}, got none; get the "
-                    "file again"
+                    f"{question.where}: expected a `choice_list`, as the questions are {kind}, got none; get the file "
+                    "again"
                 )
             target = MilebenchTarget(question.answer, question.choices or (), len(question.pictures), self.dataset)
-            check_target(target, rule, question.where)
+            check_target(target, self.rule, question.where)
             context = word_context(
                 self.dataset,
-                question.context,
-                question.choices,
+                hide(question.context, PLACEHOLDER),
+                question.choices and tuple(hide(choice, PLACEHOLDER) for choice in question.choices),
                 len(question.pictures),
                 self.variant,
                 is_combined=self.is_combined,
@@ -102,7 +104,17 @@ class MileBench(Benchmark):
         return samples
 
     def scorer(self) -> Scorer:
-        return SCORERS[choose_rule(self.dataset, DATASETS[self.dataset].kind)]()
+        return SCORERS[self.rule]()
+
+    def _check_kind(self, path: Path, kind: str) -> None:
+        """Refuse questions that the rule of this dataset does not score."""
+        try:
+            fits = choose_rule(self.dataset, kind) == self.rule
+        except InputError:
+            fits = False
+        if not fits:
+            wanted = DATASETS[self.dataset].kind
+            raise InputError(f"{path}: expected {wanted} as `question_type`, got {kind!r}; get the file again")
 
     def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
         return match_answers(path, samples)
@@ -120,17 +132,18 @@ class MileBench(Benchmark):
         return tabulate(folder)
 
     def _make_sample(self, root: Path, question: Question, context: str, target: MilebenchTarget, kind: str) -> Sample:
-        instruction = hide_slots(question.instruction)
+        published = hide(question.instruction, PLACEHOLDER)
+        instruction = hide(published, IMAGE_SLOT)
         if self.is_combined:
             pictures = [self._find_combined(question)]
-            text = f"{IMAGE_SLOT}\n{instruction}\n{hide_slots(context)}"
+            text = f"{IMAGE_SLOT}\n{instruction}\n{hide(context, IMAGE_SLOT)}"
         else:
             context, count = match_pictures(context, len(question.pictures))
             pictures = [f"images/{name}" for name in question.pictures[len(question.pictures) - count :]]
             text = f"{instruction}\n{show_slots(context)}"
         paths = [f"{self.folder}/{self.dataset}/{name}" for name in pictures]
         placeholder = IMAGE_SLOT if self.variant == "internvl" else PLACEHOLDER
-        asked = join(question.instruction, context, is_combined=self.is_combined)
+        asked = join(published, context, is_combined=self.is_combined)
         return Sample(
             str(question.number),
             Conversation(
@@ -174,6 +187,11 @@ _PARTS = {name: number for number, names in enumerate(_ARCHIVES) for name in nam
 """Which of the published archives a dataset is in."""
 _DIFFERENCES = dict.fromkeys(("lmms-eval", "VLMEvalKit"), "does not have it.")
 _FAMILIES = {"choice": "milebench_multichoice", "needle": "milebench_needle", "rouge": "milebench_rouge"}
+_OTHER = (
+    "where nobody says how long a prompt may be, it is cut to what the model has room for; batches are of like length, "
+    "not of so many pictures as `--batch-image` says; the ablations are `milebench-combined`, `milebench-internvl` and "
+    "`milebench-adv`"
+)
 _AREAS = {"T": "temporal", "S": "semantic"}
 
 
@@ -192,7 +210,7 @@ def _make(dataset: Dataset) -> MileBench:
             "MileBench `utils.py` and `evaluate.py` at 9583e1f",
             ("milebench_prompt", "milebench_process", _FAMILIES[choose_rule(dataset.name, dataset.kind)]),
             "not known",
-            variant="where nobody says how long a prompt may be, it is cut to what the model has room for",
+            variant=_OTHER,
             differences=_DIFFERENCES,
         ),
         preparation=(

@@ -60,7 +60,8 @@ class KeepEnd:
                     return chat, None
                 text = shown.turns[-1].text.replace(IMAGE_SLOT, self.placeholder)
                 return shown, Shown(text, tuple(range(first, len(chat.images))), part.is_cut)
-            budget -= excess
+            # Never past the least: what is too much may be a picture that leaves room for words.
+            budget = min(budget - 1, max(1, budget - excess))
         raise InputError(
             f"length: expected room for the instruction and some words, got {room.tokens} tokens; take a model with a "
             "longer context"

@@ -161,9 +161,9 @@ def show_slots(text: str) -> str:
         >>> show_slots("Is <image> in <ImageHere>?")
         'Is < image> in <image>?'
     """
-    return hide_slots(text).replace(PLACEHOLDER, IMAGE_SLOT)
+    return hide(text, IMAGE_SLOT).replace(PLACEHOLDER, IMAGE_SLOT)
 
 
-def hide_slots(text: str) -> str:
+def hide(text: str, mark: str) -> str:
     """The same words without anything that would be taken for a picture."""
-    return text.replace(IMAGE_SLOT, IMAGE_SLOT.replace("<", "< "))
+    return text.replace(mark, mark.replace("<", "< "))
