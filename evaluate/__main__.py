@@ -48,8 +48,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>` and "
-        "`milebench-table` need no model; ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>` "
+        "and `milebench-table` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -92,12 +92,14 @@ def main(arguments: list[str]) -> int:
 
 
 def find_outputs(options: argparse.Namespace) -> list[tuple[Benchmark, Outputs]]:
-    """What another tool has left in a folder for the benchmarks that are asked for; nothing for any other source."""
+    """What another tool has left in a folder for each benchmark that is asked for; nothing for any other source."""
     source: Path = options.source
     if not options.benchmark or not source.is_dir() or (source / "run.json").is_file():
         return []
     found = [(each, each.find_outputs(source)) for each in find(options.benchmark, options.benchmark_file)]
-    return [(benchmark, outputs) for benchmark, outputs in found if outputs is not None]
+    if all(outputs is None for _, outputs in found):
+        return []
+    return [(benchmark, outputs or Outputs("", None)) for benchmark, outputs in found]
 
 
 def score_outputs(options: argparse.Namespace, found: Sequence[tuple[Benchmark, Outputs]], judging: Judging) -> int:

@@ -18,6 +18,7 @@ from evaluate.milebench.annotations import Question, read_questions
 from evaluate.milebench.datasets import DATASETS, Dataset
 from evaluate.milebench.files import write_files
 from evaluate.milebench.fitting import KeepEnd
+from evaluate.milebench.original import find_outputs, keep_answers, match_answers
 from evaluate.milebench.prompt import PLACEHOLDER, Variant, hide, join, match_pictures, show_slots, word_context
 from evaluate.milebench.screen import tabulate
 from evaluate.processes import find_place
@@ -135,6 +136,21 @@ class MileBench(Benchmark):
         if not fits:
             wanted = DATASETS[self.dataset].kind
             raise InputError(f"{path}: expected {wanted} as `question_type`, got {kind!r}; get the file again")
+
+    def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
+        return match_answers(path, samples)
+
+    def find_outputs(self, folder: Path) -> Outputs:
+        return find_outputs(folder, self.dataset)
+
+    def keep_answers(self, source: Path, folder: Path) -> None:
+        keep_answers(source, folder)
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        write_files(predictions, samples, folder)
+
+    def tabulate(self, folder: Path) -> list[str]:
+        return tabulate(folder)
 
     def _make_sample(self, root: Path, question: Question, context: str, target: MilebenchTarget, kind: str) -> Sample:
         published = hide(question.instruction, PLACEHOLDER)

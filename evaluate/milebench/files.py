@@ -1,8 +1,8 @@
 """The files that MileBench's own code leaves beside a dataset: `pred.json`, and what its rule says about it.
 
-Layout of MileBench at 9583e1f, `generate.py` and `evaluate.py`; tests/golden/milebench_dataset.json pins the scores. One
-thing is other than there: a sample that failed has an `error`, and is wrong in every file; the published rule takes the
-empty text of one for option C.
+Layout of MileBench at 9583e1f, `generate.py` and `evaluate.py`; tests/golden/milebench_dataset.json pins the scores.
+One thing is other than there: a sample that failed has an `error`, and is wrong in every file; the published rule would
+take its empty text for option C.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def find_outputs(folder: Path, dataset: str) -> Outputs:
     """
     if (folder / ANSWERS).is_file():
         whole = folder.resolve()
-        strange = () if whole.name in DATASETS else (_tell_strange(whole),)
-        return Outputs(whole.parent.name, folder / ANSWERS if whole.name == dataset else None, strange)
+        told = () if whole.name in DATASETS else (_tell_strange(whole),)
+        return Outputs(whole.parent.name, folder / ANSWERS if whole.name == dataset else None, told)
     if not _is_model(folder):
         models = [child for child in _list_folders(folder) if _is_model(child)]
         if len(models) != 1:

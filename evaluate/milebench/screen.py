@@ -16,6 +16,7 @@ from evaluate.scorers.milebench_target import LEVELS
 from internvl.errors import InputError
 
 FOLDER = PREFIX.strip("-")
+_NOTHING = "- (0/"
 
 
 def tabulate(folder: Path) -> list[str]:
@@ -37,19 +38,21 @@ def tabulate(folder: Path) -> list[str]:
         lines += ["", f"MileBench, {model}" + (f", {variant}" if ending else "")]
         if ENDING in ending:
             lines.append(CAUTION)
-        lines += [tell_dataset(name, found[name], _read_counts(runs[name])) for name in found]
+        size_matters = not ending  # that of adversarial data is not known
+        lines += [tell_dataset(name, found[name], _read_counts(runs[name]), tell_size=size_matters) for name in found]
         lines += [f"unreadable, and in no table: {problem}" for problem in evaluations.problems]
         lines += [*tell_means(summarize(found)), *map(str, paths)]
     return lines
 
 
-def tell_dataset(name: str, evaluation: Evaluation, report: Mapping[str, Any]) -> str:
+def tell_dataset(name: str, evaluation: Evaluation, report: Mapping[str, Any], *, tell_size: bool = True) -> str:
     """The line of a dataset.
 
     Args:
         name: as published.
         evaluation: of it.
         report: of the run, for how many samples have an answer, and were shown in part; empty where nobody knows.
+        tell_size: say that another number of samples was published.
     """
     dataset, metric = DATASETS[name], evaluation.metric
     asked = report.get("num_samples", sum(count for _, count in evaluation.sums.values()))
@@ -62,15 +65,16 @@ def tell_dataset(name: str, evaluation: Evaluation, report: Mapping[str, Any]) -
         total, count = evaluation.sums.get(level, (0.0, 0))
         parts.append(f"{level} {100 * total / count:.2f}" if count else f"{level} -")
     parts.append(f"truncated {report.get('num_shortened', 0) if _knows_prompts(report) else '-'}")
-    if asked != dataset.size:
+    if tell_size and asked != dataset.size:
         parts.append(f"({dataset.size} are published)")
     return "  ".join(parts)
 
 
 def tell_means(shown: Mapping[str, str]) -> list[str]:
-    """The means, a line each, with what the tasks are called."""
-    rows = [(f"{name}  {CODES[name]}" if name in CODES else name, value) for name, value in shown.items()]
-    width = max(len(title) for title, _ in rows)
+    """The means of which anything is there, a line each, with what the tasks are called."""
+    there = {name: value for name, value in shown.items() if not value.startswith(_NOTHING)}
+    rows = [(f"{name}  {CODES[name]}" if name in CODES else name, value) for name, value in there.items()]
+    width = max((len(title) for title, _ in rows), default=0)
     return [f"{title.ljust(width)}  {value}" for title, value in rows]
 
 
