@@ -13,6 +13,7 @@ from typing import Any
 
 from evaluate.answers import Answers, Outputs
 from evaluate.benchmark import Benchmark, Parity
+from evaluate.milebench import original
 from evaluate.milebench.annotations import Question, read_questions
 from evaluate.milebench.datasets import DATASETS, Dataset
 from evaluate.milebench.files import write_files
@@ -106,6 +107,26 @@ class MileBench(Benchmark):
     def scorer(self) -> Scorer:
         return SCORERS[self.rule]()
 
+    def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
+        """The answers of the published tool, or of any other."""
+        return original.match_answers(path, samples)
+
+    def find_outputs(self, folder: Path) -> Outputs | None:
+        """The answers to this dataset in a folder of the published tool."""
+        return original.find_outputs(folder, self.dataset)
+
+    def keep_answers(self, source: Path, folder: Path) -> None:
+        """All that the published tool says beside its answers."""
+        original.keep_answers(source, folder)
+
+    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
+        """The published files of a dataset."""
+        write_files(predictions, samples, folder)
+
+    def tabulate(self, folder: Path) -> list[str]:
+        """The published table, and the means."""
+        return tabulate(folder)
+
     def _check_kind(self, path: Path, kind: str) -> None:
         """Refuse questions that the rule of this dataset does not score."""
         try:
@@ -157,7 +178,7 @@ class MileBench(Benchmark):
                 "sample_id": question.number,
                 "dataset": self.dataset,
                 "question": asked.replace(PLACEHOLDER, placeholder),
-                "images": paths,
+                "images": [f"{self.folder}/{self.dataset}/images/{name}" for name in question.pictures],
                 "gt_response": question.answer,
                 "level": name_level(len(question.pictures)),
                 "question_type": kind,
