@@ -13,7 +13,6 @@ from typing import Any
 
 from evaluate.answers import Answers, Outputs
 from evaluate.benchmark import Benchmark, Parity
-from evaluate.milebench import original
 from evaluate.milebench.annotations import Question, read_questions
 from evaluate.milebench.datasets import DATASETS, Dataset
 from evaluate.milebench.files import write_files
@@ -108,36 +107,6 @@ class MileBench(Benchmark):
         return SCORERS[self.rule]()
 
     def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
-        """The answers of the published tool, or of any other."""
-        return original.match_answers(path, samples)
-
-    def find_outputs(self, folder: Path) -> Outputs | None:
-        """The answers to this dataset in a folder of the published tool."""
-        return original.find_outputs(folder, self.dataset)
-
-    def keep_answers(self, source: Path, folder: Path) -> None:
-        """All that the published tool says beside its answers."""
-        original.keep_answers(source, folder)
-
-    def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:
-        """The published files of a dataset."""
-        write_files(predictions, samples, folder)
-
-    def tabulate(self, folder: Path) -> list[str]:
-        """The published table, and the means."""
-        return tabulate(folder)
-
-    def _check_kind(self, path: Path, kind: str) -> None:
-        """Refuse questions that the rule of this dataset does not score."""
-        try:
-            fits = choose_rule(self.dataset, kind) == self.rule
-        except InputError:
-            fits = False
-        if not fits:
-            wanted = DATASETS[self.dataset].kind
-            raise InputError(f"{path}: expected {wanted} as `question_type`, got {kind!r}; get the file again")
-
-    def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
         return match_answers(path, samples)
 
     def find_outputs(self, folder: Path) -> Outputs:
@@ -151,6 +120,16 @@ class MileBench(Benchmark):
 
     def tabulate(self, folder: Path) -> list[str]:
         return tabulate(folder)
+
+    def _check_kind(self, path: Path, kind: str) -> None:
+        """Refuse questions that the rule of this dataset does not score."""
+        try:
+            fits = choose_rule(self.dataset, kind) == self.rule
+        except InputError:
+            fits = False
+        if not fits:
+            wanted = DATASETS[self.dataset].kind
+            raise InputError(f"{path}: expected {wanted} as `question_type`, got {kind!r}; get the file again")
 
     def _make_sample(self, root: Path, question: Question, context: str, target: MilebenchTarget, kind: str) -> Sample:
         published = hide(question.instruction, PLACEHOLDER)
