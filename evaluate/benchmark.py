@@ -148,6 +148,17 @@ class Benchmark(ABC):
             raise errors[0]
         return samples
 
+    def load_texts(self, root: Path) -> list[Sample]:
+        """The samples as `load` gives them, without a look at their pictures, which scoring does not need.
+
+        Raises:
+            InputError: as `load` does.
+        """
+        samples, errors = self.read(root)
+        if errors:
+            raise errors[0]
+        return samples
+
     def examine(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """As many samples as can be read, and all that `load` would complain about."""
         samples, errors = self.read(root)

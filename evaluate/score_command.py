@@ -175,9 +175,7 @@ def store_answers(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, 
     is_demo = find_demo(root, benchmark.files) is not None
     if is_demo:
         name += ENDING
-    samples, errors = benchmark.read(root)  # without the pictures, which nobody is shown any more
-    if errors:
-        raise errors[0]
+    samples = benchmark.load_texts(root)
     answers = benchmark.match_answers(source, samples)
     check_answers(answers, source, benchmark.name, len(samples), options.partial)
     run = Run(

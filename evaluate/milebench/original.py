@@ -47,6 +47,11 @@ def find_outputs(folder: Path, dataset: str) -> Outputs:
                 "TQA/pred.json lies in it"
             )
         folder = models[0]
+    if any((child / "run.json").is_file() for child in _list_folders(folder)):
+        raise InputError(
+            f"{folder}: expected outputs of MileBench's own tool, got runs of ours; score one by its folder, or all of "
+            "them by the command that made them, with --score-only"
+        )
     strange = [child for child in _list_folders(folder) if (child / ANSWERS).is_file() and child.name not in DATASETS]
     path = folder / dataset / ANSWERS
     return Outputs(folder.resolve().name, path if path.is_file() else None, tuple(map(_tell_strange, strange)))

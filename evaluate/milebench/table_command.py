@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from evaluate.milebench.evaluation import find_evaluations, read_evaluations
-from evaluate.milebench.screen import list_gaps, tell_means
+from evaluate.milebench.evaluation import find_evaluations, find_runs, read_evaluations
+from evaluate.milebench.screen import FOLDER, list_gaps, tell_means
 from evaluate.milebench.tables import summarize, write_tables
 from evaluate.parser import Parser
 from internvl.errors import InputError, MissingError
@@ -58,11 +58,22 @@ def write_result(folder: Path, models: list[str]) -> list[str]:
         missing = evaluations.list_missing(model)
         if missing and places[model]:
             print(f"note: {model}: no number for {list_gaps(missing)}", file=sys.stderr)
-        print("\n".join([f"MileBench, {model}", *tell_means(summarize(found)), ""]))
+        if found:
+            print("\n".join([f"MileBench, {model}", *tell_means(summarize(found)), ""]))
     try:
         paths = write_tables(evaluations, folder)
     except OSError as error:
         raise InputError(f"{folder}: expected a folder that can be written, got {error.strerror}; get rights") from None
     print("\n".join(map(str, paths)))
-    gone = [f"{folder / model}: expected <dataset>/eval.json, got none; check --models" for model in models]
-    return [*evaluations.problems, *(told for told, model in zip(gone, models, strict=True) if not places[model])]
+    return [*evaluations.problems, *(_tell_gap(folder / model) for model in models if not places[model])]
+
+
+def _tell_gap(folder: Path) -> str:
+    """Why there is nothing of a model."""
+    variants = ", ".join(ending for ending in find_runs(folder) if ending)
+    if variants:
+        return (
+            f"{folder}: expected runs of the published datasets, got those of variants alone ({variants}); their "
+            f"tables are in {folder / FOLDER}"
+        )
+    return f"{folder}: expected <dataset>/eval.json, got none; check --models"

@@ -209,6 +209,7 @@ def test_missing_picture_of_the_first_or_last_sample_is_named(root: Path, missin
     message = rf"shelf: expected the picture .*{missing} of sample [ab], which does not exist; docs/data/shelf\.md"
     with pytest.raises(MissingError, match=message):
         Shelf("shelf", rows=rows).load(root)
+    assert Shelf("shelf", rows=rows).load_texts(root) == list(rows)
 
 
 def test_picture_inside_a_table_is_no_file(root: Path) -> None:

@@ -155,11 +155,19 @@ def test_what_is_no_such_folder_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert call(tmp_path, tmp_path / "bare") == 2
     assert "expected answers to milebench, got none" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+    assert call(tmp_path, tmp_path / "outputs" / "one") == 0
+    for source in (tmp_path / "results", tmp_path / "results" / "one"):
+        assert call(tmp_path, source) == 2
+        assert "results/one: expected outputs of MileBench's own tool, got runs of ours" in capsys.readouterr().err
 
 
 def test_other_right_answers_and_failures_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = make(tmp_path, "TQA")
-    rows = [{"sample_id": "0", "pred_response": None}, {"sample_id": 1, "pred_response": "B", "gt_response": "red"}]
+    said_half = "B \ud800"  # half of a pair, which no file can hold
+    rows = [
+        {"sample_id": "0", "pred_response": None},
+        {"sample_id": 1, "pred_response": said_half, "gt_response": "red"},
+    ]
     write_answers(model / "TQA", rows)
     assert call(tmp_path, model, "--json") == 0
     said = capsys.readouterr()
@@ -168,7 +176,7 @@ def test_other_right_answers_and_failures_are_told(tmp_path: Path, capsys: pytes
     assert "1 right answers differ from those of the data (1)" in said.err
     folder = tmp_path / "results" / "model" / "milebench-tqa"
     assert read(folder / "eval.json")["Accuracy"] == 0.5
-    assert read(folder / "pred.json") == rows
+    assert read(folder / "pred.json") == [rows[0], {**rows[1], "pred_response": "B ?"}]
 
 
 def test_single_files_of_any_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

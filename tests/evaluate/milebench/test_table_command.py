@@ -55,9 +55,16 @@ def test_everything_that_is_missing_is_named(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_runs_of_ours_make_the_same_table_without_their_variants(tmp_path: Path) -> None:
+def test_runs_of_ours_make_the_same_table_without_their_variants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_evaluation(tmp_path / "m" / "milebench-OCR-VQA", describe(0.5))
     write_evaluation(tmp_path / "m" / "milebench-tqa", describe(0.25))
     write_evaluation(tmp_path / "m" / "milebench-tqa-adv", describe(1))
     assert call(tmp_path, "m") == 0
     assert (tmp_path / "result.csv").read_text() == "Model,OCR-VQA (Accuracy),TQA (Accuracy)\nm,50.0,25.0\n"
+    write_evaluation(tmp_path / "n" / "milebench-tqa-adv", describe(1))
+    assert call(tmp_path, "n") == 2
+    assert (
+        f"those of variants alone (-adv); their tables are in {tmp_path / 'n' / 'milebench'}" in capsys.readouterr().err
+    )
