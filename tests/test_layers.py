@@ -28,7 +28,9 @@ FORBIDDEN = {
 LIGHT = [
     path
     for path in SOURCES
-    if path.as_posix().startswith(("evaluate/scorers/", "evaluate/benchmarks/", "evaluate/conversions/"))
+    if path.as_posix().startswith(
+        ("evaluate/scorers/", "evaluate/benchmarks/", "evaluate/conversions/", "evaluate/milebench/")
+    )
     or path.as_posix()
     in {
         f"evaluate/{name}.py"

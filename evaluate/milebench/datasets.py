@@ -8,8 +8,6 @@ from typing import Literal
 
 Group = Literal["Realistic Temporal", "Realistic Semantic", "Diagnostic"]
 Question = Literal["multi-choice", "open-ended"]
-Level = Literal["Few", "Medium", "Many"]
-LEVELS: tuple[Level, ...] = ("Few", "Medium", "Many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +75,3 @@ CODES: dict[str, str] = {
     "I-1": "Image Retrieval",
 }
 """What the tasks are called, in the order of the paper."""
-
-
-def find_level(num_pictures: int) -> Level:
-    """How a sample with so many pictures is reported; the level that its file names counts for nothing."""
-    if num_pictures < 6:
-        return "Few"
-    return "Medium" if num_pictures <= 31 else "Many"

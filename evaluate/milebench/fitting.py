@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from evaluate.fitting import Gauge, Room, Shown
-from evaluate.milebench.prompt import PLACEHOLDER, Part, find_budget, keep_end, keep_last_words
+from evaluate.milebench.prompt import PLACEHOLDER, Part, charge_nothing, find_budget, keep_end
 from internvl.conversation import Conversation, Turn
 from internvl.errors import InputError
 from internvl.tokens import IMAGE_SLOT
@@ -69,7 +69,7 @@ class KeepEnd:
 
     def _cut(self, context: str, chat: Conversation, budget: int, cost: Callable[[int], int], gauge: Gauge) -> Part:
         if self.is_combined:
-            return keep_last_words(context, budget, gauge)
+            return keep_end(context, 0, budget, charge_nothing, gauge)
         return keep_end(context, len(chat.images), budget, cost, gauge, IMAGE_SLOT)
 
     def _measure(self, chat: Conversation, start: str, room: Room) -> int:

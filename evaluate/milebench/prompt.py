@@ -90,7 +90,7 @@ def keep_end(
 
     Args:
         context: with placeholders.
-        num_pictures: of all.
+        num_pictures: of all; none where all are in one, which has a place of its own.
         budget: tokens.
         cost: tokens of the picture with a number, from 0.
         measure: in the tokens of the model.
@@ -116,10 +116,9 @@ def keep_end(
     return Part((mark if leads else "") + mark.join(kept), num_pictures - left, is_cut)
 
 
-def keep_last_words(context: str, budget: int, measure: Measure) -> Part:
-    """The end of a context without pictures of its own."""
-    kept = context if measure.count_text(context) <= budget else measure.keep_last(context, budget)
-    return Part(kept, 0, len(kept) < len(context))
+def charge_nothing(number: int) -> int:
+    """What pictures cost where there are none to be left out."""
+    return 0
 
 
 def find_budget(instruction: str, max_context_len: int, measure: Measure) -> int:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from evaluate.__main__ import build_parser, choose_benchmarks
 from evaluate.benchmark import find, list_benchmarks
 from evaluate.milebench.combined import choose_combined
 from internvl.errors import InputError
@@ -18,6 +19,13 @@ def test_twins_are_found() -> None:
         *(f"milebench-action{name}-combined" for name in ("localization", "prediction", "sequence")),
         "milebench-tqa-combined",
     ]
+
+
+def test_option_is_understood_as_published() -> None:
+    for option in ("--combine-image", "--combine_image"):
+        options = build_parser().parse_args(["fake:A", "milebench-GPR1200", option, "1"])
+        assert [benchmark.name for benchmark in choose_benchmarks(options)] == ["milebench-gpr1200-combined"]
+    assert choose_benchmarks(build_parser().parse_args(["fake:A", "pope"])) == find("pope")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
-from evaluate.milebench.datasets import CODES, DATASETS, find_level
+from evaluate.milebench.datasets import CODES, DATASETS
 
 
 def test_table_has_the_published_counts() -> None:
@@ -27,10 +25,3 @@ def test_table_has_the_published_counts() -> None:
         *("Spot-the-Diff", "CLEVR-Change", "IEdit", "MMCoQA", "ALFRED"),
         *("TextNeedleInAHaystack", "ImageNeedleInAHaystack"),
     }
-
-
-@pytest.mark.parametrize(
-    ("count", "level"), [(0, "Few"), (5, "Few"), (6, "Medium"), (31, "Medium"), (32, "Many"), (109, "Many")]
-)
-def test_level_follows_from_the_number_of_pictures(count: int, level: str) -> None:
-    assert find_level(count) == level
