@@ -77,19 +77,7 @@ def build_parser() -> Parser:
         help="processes that prepare prompts, per device (default: as cores allow)",
     )
     parser.add_argument("--num-beams", type=int, metavar="N", help="beams instead of the benchmark's own setting")
-    parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
-    parser.add_argument(
-        "--shuffled-images",
-        action="store_true",
-        help="show every question the pictures of another one: a baseline under its own name",
-    )
-    parser.add_argument(
-        "--combine-image",
-        "--combine_image",
-        type=int,
-        metavar="1",
-        help="MileBench: all pictures of a question in one, under a name of its own",
-    )
+    add_ablation_options(parser)
     parser.add_argument(
         "--skip-missing", action="store_true", help="run the benchmarks whose data is there, and name the others"
     )
@@ -109,6 +97,23 @@ def build_parser() -> Parser:
     add_limit_options(parser)
     add_judge_options(parser)
     return parser
+
+
+def add_ablation_options(parser: Parser) -> None:
+    """How questions are asked otherwise than published; the numbers have other names."""
+    parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
+    parser.add_argument(
+        "--shuffled-images",
+        action="store_true",
+        help="show every question the pictures of another one: a baseline under its own name",
+    )
+    parser.add_argument(
+        "--combine-image",
+        "--combine_image",
+        type=int,
+        metavar="1",
+        help="MileBench: all pictures of a question in one, under a name of its own",
+    )
 
 
 def add_limit_options(parser: Parser) -> None:

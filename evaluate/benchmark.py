@@ -283,10 +283,10 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
     for benchmark in known.values():
         for group in benchmark.groups:
             groups.setdefault(group, []).append(benchmark)
-    folded = {group.lower(): group for group in groups}  # codes of tasks are written in both cases
+    folded = {other.lower(): other for other in [*groups, *known]}  # published names are written in both cases
     chosen: dict[str, Benchmark] = {}
     for name in filter(None, names.split(",")):
-        if name not in known:
+        if name not in known and name not in groups:
             name = folded.get(name.lower(), name)
         if name not in known and name not in groups:
             close = difflib.get_close_matches(name, [*known, *groups], n=3, cutoff=0.5)

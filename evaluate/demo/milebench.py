@@ -26,8 +26,11 @@ Row = dict[str, Any]
 def write_milebench(root: Path, name: str) -> Path:
     """All files of a dataset, those of its ablations as well."""
     dataset, folder = DATASETS[name], root / FOLDER / name
-    rows = [_fill(number, row) for number, row in enumerate(list_questions(name))]
-    for number in range(max(_find_last(row) for row in rows) + 1):
+    rows, num_pictures = [], 0
+    for number, question in enumerate(list_questions(name)):
+        rows.append(_fill(number, question, num_pictures))
+        num_pictures += question["pictures"]
+    for number in range(num_pictures):
         write_picture(folder / "images" / _name_picture(number), number)
     for row in rows:
         write_picture(folder / "combined_1_images" / f"{row['sample_id']}-0.jpg", row["sample_id"])
@@ -50,10 +53,11 @@ def list_questions(name: str) -> list[Row]:
     return [kind(number) for number in range(len(_NUM_PICTURES))]
 
 
-def _fill(number: int, row: Row) -> Row:
-    """The row as it is published."""
+def _fill(number: int, row: Row, first: int) -> Row:
+    """The row as it is published, with pictures of its own."""
     count = row["pictures"]
-    instance: Row = {"context": row["context"], "images_path": [_name_picture(place) for place in range(count)]}
+    pictures = [_name_picture(place) for place in range(first, first + count)]
+    instance: Row = {"context": row["context"], "images_path": pictures}
     if "choices" in row:
         instance["choice_list"] = row["choices"]
     if number % 2 == 0:  # the others leave it at the usual name
@@ -70,10 +74,6 @@ def _fill(number: int, row: Row) -> Row:
 
 def _name_picture(number: int) -> str:
     return f"scene {number // 8}/{number:04}.jpg"
-
-
-def _find_last(row: Row) -> int:
-    return len(row["task_instance"]["images_path"]) - 1
 
 
 def _mark(count: int, kind: str = "image") -> str:
