@@ -17,6 +17,7 @@ from internvl.errors import InputError
 
 FOLDER = PREFIX.strip("-")
 _NOTHING = "- (0/"
+_NUM_NAMED = 10
 
 
 def tabulate(folder: Path) -> list[str]:
@@ -41,6 +42,9 @@ def tabulate(folder: Path) -> list[str]:
         size_matters = not ending  # that of adversarial data is not known
         lines += [tell_dataset(name, found[name], _read_counts(runs[name]), tell_size=size_matters) for name in found]
         lines += [f"unreadable, and in no table: {problem}" for problem in evaluations.problems]
+        missing = evaluations.list_missing(model)
+        if missing and not ending:
+            lines.append(f"no number for {list_gaps(missing)}")
         lines += [*tell_means(summarize(found)), *map(str, paths)]
     return lines
 
@@ -91,6 +95,6 @@ def _read_counts(run: Path) -> Mapping[str, Any]:
 
 
 def list_gaps(missing: Sequence[str]) -> str:
-    """How many datasets have no number, and which."""
-    named = "all" if len(missing) == len(DATASETS) else ", ".join(missing)
-    return f"{len(missing)} of {len(DATASETS)} datasets ({named})"
+    """How many datasets have no number, and which; whoever asked for a few does not want the names of all others."""
+    named = f" ({', '.join(missing)})" if len(missing) <= _NUM_NAMED else ""
+    return f"{len(missing)} of {len(DATASETS)} datasets{named}"

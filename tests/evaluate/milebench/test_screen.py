@@ -34,7 +34,8 @@ def test_lines_of_a_model_and_its_tables(tmp_path: Path) -> None:
         "GPR1200 (I-1)  600/600  Accuracy 20.00  Few 20.00  Medium -  Many -  truncated 0",
     ]
     assert lines[4].startswith(f"unreadable, and in no table: {broken}: expected JSON")
-    means = dict(line.rsplit("  ", 1) for line in lines[5:-3])
+    assert lines[5] == "no number for 26 of 29 datasets"
+    means = dict(line.rsplit("  ", 1) for line in lines[6:-3])
     assert {name.split("  ")[0].strip(): value for name, value in means.items()} == {
         "T-1": "- (1/3)",
         "S-1": "- (1/4)",
