@@ -1,6 +1,7 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo` and `report` need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo`, `report` and
+`milebench-table` need no model.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ from evaluate.work import predict
 from internvl.errors import InputError
 
 COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
-COMMANDS["compare"] = "evaluate.compare"
+COMMANDS |= {
+    "compare": "evaluate.compare",
+    "combine-images": "evaluate.combine_images_command",
+    "milebench-table": "evaluate.milebench.table_command",
+}
 """Files that are imported when they are asked for; what they have is `main`."""
 
 
@@ -44,8 +49,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; "
-        "ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>` "
+        "and `milebench-table` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -73,12 +78,7 @@ def build_parser() -> Parser:
         help="processes that prepare prompts, per device (default: as cores allow)",
     )
     parser.add_argument("--num-beams", type=int, metavar="N", help="beams instead of the benchmark's own setting")
-    parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
-    parser.add_argument(
-        "--shuffled-images",
-        action="store_true",
-        help="show every question the pictures of another one: a baseline under its own name",
-    )
+    add_ablation_options(parser)
     parser.add_argument(
         "--skip-missing", action="store_true", help="run the benchmarks whose data is there, and name the others"
     )
@@ -98,6 +98,23 @@ def build_parser() -> Parser:
     add_model_options(parser)
     add_judge_options(parser)
     return parser
+
+
+def add_ablation_options(parser: Parser) -> None:
+    """How questions are asked otherwise than published; the numbers have other names."""
+    parser.add_argument("--blind", action="store_true", help="withhold the pictures: a baseline under its own name")
+    parser.add_argument(
+        "--shuffled-images",
+        action="store_true",
+        help="show every question the pictures of another one: a baseline under its own name",
+    )
+    parser.add_argument(
+        "--combine-image",
+        "--combine_image",
+        type=int,
+        metavar="1",
+        help="MileBench: all pictures of a question in one, under a name of its own",
+    )
 
 
 def add_model_options(parser: Parser) -> None:
@@ -226,7 +243,7 @@ def prepare(
     check_numbers(options)
     check_devices(place, options.devices)
     loaded = load_all(
-        find(options.benchmarks, options.benchmark),
+        choose_benchmarks(options),
         options.root,
         allow_size=options.allow_size,
         skip_missing=options.skip_missing,
@@ -256,6 +273,16 @@ def prepare(
                 run.open(options.fresh)
         mistakes.settle()
     return runs, loaded.describe_skipped()
+
+
+def choose_benchmarks(options: argparse.Namespace) -> list[Benchmark]:
+    """The benchmarks that are named, or their twins with combined pictures."""
+    chosen = find(options.benchmarks, options.benchmark)
+    if options.combine_image is None:
+        return chosen
+    from evaluate.milebench.combined import choose_combined  # needed for an ablation alone
+
+    return choose_combined(chosen, list_benchmarks(options.benchmark), options.combine_image)
 
 
 def make_run(

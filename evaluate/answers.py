@@ -38,6 +38,21 @@ class Answers:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What another tool has left for a benchmark in a folder of its outputs.
+
+    Attributes:
+        model: what the tool calls the model.
+        answers: the file of answers; None where there is none for this benchmark.
+        strange: what is wrong with the folder, each a sentence that ends with a remedy.
+    """
+
+    model: str
+    answers: Path | None
+    strange: tuple[str, ...] = ()
+
+
 def read_answers(path: Path, samples: Sequence[Sample]) -> Answers:
     """Match a file with samples.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluate.answers import Answers, read_answers
+from evaluate.answers import Answers, Outputs, read_answers
 from evaluate.data_file import find_problem, name_stand_in
 from evaluate.demo.marker import find_demo
 from evaluate.jsonl import keep_all
@@ -66,7 +66,7 @@ class Benchmark(ABC):
         packages: that reading the data or scoring imports, beside those of the project.
         title, split: what stands above its column in a results table; without a title, the name.
         page: of docs/data/ that tells how to get the data; without one, the name.
-        unlisted: found by its name alone: in no list, no group and no page, for ablations of other benchmarks.
+        unlisted: an ablation of another benchmark, found by its name or its groups: not in `all`, no list and no page.
     """
 
     name: str
@@ -109,6 +109,17 @@ class Benchmark(ABC):
         """The answers of another tool in a file."""
         return read_answers(path, samples)
 
+    def find_outputs(self, folder: Path) -> Outputs | None:
+        """What another tool has left in a folder of its outputs; None where none is known that leaves folders.
+
+        Raises:
+            InputError: the folder is of another layout.
+        """
+        return None
+
+    def keep_answers(self, source: Path, folder: Path) -> None:  # noqa: B027
+        """Put what another tool says beside its answers into the folder of the run; by default nothing is kept."""
+
     def submission(self, predictions: Sequence[Prediction], samples: Sequence[Sample], folder: Path) -> None:  # noqa: B027
         """Write the file a test server or another tool takes; by default there is none."""
 
@@ -133,6 +144,17 @@ class Benchmark(ABC):
             InputError: the data is not what was published.
         """
         samples, errors = self.examine(root)
+        if errors:
+            raise errors[0]
+        return samples
+
+    def load_texts(self, root: Path) -> list[Sample]:
+        """The samples as `load` gives them, without a look at their pictures, which scoring does not need.
+
+        Raises:
+            InputError: as `load` does.
+        """
+        samples, errors = self.read(root)
         if errors:
             raise errors[0]
         return samples
@@ -261,8 +283,11 @@ def find(names: str, extra: Sequence[Path] = ()) -> list[Benchmark]:
     for benchmark in known.values():
         for group in benchmark.groups:
             groups.setdefault(group, []).append(benchmark)
+    folded = {other.lower(): other for other in [*groups, *known]}  # published names are written in both cases
     chosen: dict[str, Benchmark] = {}
     for name in filter(None, names.split(",")):
+        if name not in known and name not in groups:
+            name = folded.get(name.lower(), name)
         if name not in known and name not in groups:
             close = difflib.get_close_matches(name, [*known, *groups], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}?" if close else "see sh evaluate.sh --list"

@@ -20,10 +20,10 @@ def render_pages() -> dict[str, str]:
     """All generated pages by their path inside docs/."""
     benchmarks = [benchmark for benchmark in list_benchmarks().values() if not benchmark.unlisted]
     pages = {"benchmarks.md": _render_table(benchmarks), "parity.md": render_parities(benchmarks)}
-    shared: dict[str, Benchmark] = {}
+    shared: dict[str, list[Benchmark]] = {}
     for benchmark in benchmarks:
-        shared.setdefault(benchmark.page or benchmark.name, benchmark)
-    return pages | {f"data/{page}.md": _render_data(benchmark) for page, benchmark in shared.items()}
+        shared.setdefault(benchmark.page or benchmark.name, []).append(benchmark)
+    return pages | {f"data/{page}.md": _render_data(page, group) for page, group in shared.items()}
 
 
 def _render_table(benchmarks: list[Benchmark]) -> str:
@@ -133,48 +133,52 @@ def _raises(value: Any) -> bool:
     return isinstance(value, list) and any(map(_raises, value))
 
 
-def _render_data(benchmark: Benchmark) -> str:
-    needs = describe_needs(benchmark)
-    size = "as many samples as the files hold" if needs.size is None else f"{needs.size:,} samples"
+def _render_data(page: str, benchmarks: list[Benchmark]) -> str:
+    """The page about the data of one benchmark, or of several that share it."""
+    needs = [describe_needs(benchmark) for benchmark in benchmarks]
+    first = needs[0]
+    sizes = [one.size for one in needs if one.size is not None]
+    size = f"{sum(sizes):,} samples" if len(sizes) == len(needs) else "as many samples as the files hold"
+    packages = dict.fromkeys(name for one in needs for name in one.packages)
     lines = [
-        f"# Data for {needs.name}",
+        f"# Data for {page}",
         "",
-        needs.about,
+        first.about,
         "",
         "## Files",
         "",
-        *[f"- `{name}`" for name in needs.files],
+        *dict.fromkeys(f"- `{name}`" for one in needs for name in one.files),
         "",
-        f"These are {size}. `sh evaluate.sh check {needs.name}` says what is there;",
+        f"These are {size}. `sh evaluate.sh check {page}` says what is there;",
         "with `--pictures all` it looks for every picture.",
-        *(["", f"A judge scores the answers: export its key as `{needs.key}`."] if needs.key else []),
-        *(["", f"Packages: {', '.join(f'`{name}`' for name in needs.packages)}."] if needs.packages else []),
+        *(["", f"A judge scores the answers: export its key as `{first.key}`."] if first.key else []),
+        *(["", f"Packages: {', '.join(f'`{name}`' for name in packages)}."] if packages else []),
         "",
         "## Commands",
         "",
         "Nothing is downloaded for you. From the folder of this repository:",
         "",
         "```sh",
-        *needs.commands,
+        *dict.fromkeys(command for one in needs for command in one.commands),
         "```",
-        *_render_conversions(benchmark),
+        *_render_conversions(page, benchmarks),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _render_conversions(benchmark: Benchmark) -> list[str]:
-    conversions = find_conversions(benchmark)
+def _render_conversions(page: str, benchmarks: list[Benchmark]) -> list[str]:
+    conversions = {row.output: row for benchmark in benchmarks for row in find_conversions(benchmark)}
     if not conversions:
         return []
     lines = [
         "",
         "## Or make the converted files from the originals",
         "",
-        f"`sh evaluate.sh prepare {benchmark.name}` fetches nothing and makes",
+        f"`sh evaluate.sh prepare {page}` fetches nothing and makes",
         "",
     ]
     commands: dict[str, None] = {}
-    for conversion in conversions:
+    for conversion in conversions.values():
         sources = " and ".join(f"`{original.path}`" for original in conversion.originals)
         note = f" ({conversion.note})" if conversion.note else ""
         lines.append(f"- `{conversion.output}` from {sources}{note}")

@@ -6,22 +6,29 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evaluate.answers import Answers
+from evaluate.answers import Answers, Outputs
 from evaluate.baselines import name_baseline
+from evaluate.benchmark import Benchmark, find
 from evaluate.demo.marker import ENDING, find_demo
 from evaluate.jsonl import keep_all
 from evaluate.judges.options import add_judge_options, read_judge_options
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
+from evaluate.preflight import Mistakes
 from evaluate.records import PartWriter, claim_folder
 from evaluate.report_command import publish
 from evaluate.run import Run, score
 from evaluate.stored import find_one, read_run, read_start
 from internvl.errors import InputError, MissingError
+
+if TYPE_CHECKING:
+    from evaluate.judged import Judging
 
 
 def build_parser() -> Parser:
@@ -31,8 +38,12 @@ def build_parser() -> Parser:
         description="Score stored predictions, without a model and as often as wanted.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", type=Path, help="run folder, or JSONL of another tool: an id and a text per line")
-    parser.add_argument("--benchmark", metavar="NAME", help="the benchmark; needed for a file")
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="run folder, JSONL of another tool with an id and a text per line, or a folder of its outputs",
+    )
+    parser.add_argument("--benchmark", metavar="NAME", help="the benchmark; needed for what another tool wrote")
     parser.add_argument("--benchmark-file", type=Path, action="append", default=[], metavar="FILE", help="one of yours")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder that data/ and playground/ lie in")
     parser.add_argument("--name", metavar="MODEL", help="name of what answered (default: the file's)")
@@ -56,6 +67,8 @@ def main(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     try:
         judging = Judging(read_judge_options(options))
+        if found := find_outputs(options):
+            return score_outputs(options, found, judging)
         with ExitStack() as claims:
             run, clusters = take_run(options, claims)
             try:
@@ -75,6 +88,51 @@ def main(arguments: list[str]) -> int:
     else:
         print(report.line())
     publish_around(run)
+    return 0
+
+
+def find_outputs(options: argparse.Namespace) -> list[tuple[Benchmark, Outputs]]:
+    """What another tool has left in a folder for each benchmark that is asked for; nothing for any other source."""
+    source: Path = options.source
+    if not options.benchmark or not source.is_dir() or (source / "run.json").is_file():
+        return []
+    found = [(each, each.find_outputs(source)) for each in find(options.benchmark, options.benchmark_file)]
+    if all(outputs is None for _, outputs in found):
+        return []
+    return [(benchmark, outputs or Outputs("", None)) for benchmark, outputs in found]
+
+
+def score_outputs(options: argparse.Namespace, found: Sequence[tuple[Benchmark, Outputs]], judging: Judging) -> int:
+    """Score all that another tool has left; a mistake in one file costs no other its number.
+
+    Raises:
+        InputError: what was wrong, after everything else is written.
+    """
+    mistakes, reports, runs = Mistakes(), [], []
+    for benchmark, outputs in found:
+        if outputs.answers is None:
+            continue
+        with mistakes.gather(), ExitStack() as claims:
+            values = {"source": outputs.answers, "benchmark": benchmark.name, "name": options.name or outputs.model}
+            run, clusters = store_answers(argparse.Namespace(**(vars(options) | values)), claims)
+            report = score(run, clusters, partial=options.partial, judging=judging)
+            runs.append(run)
+            if report is not None:
+                reports.append(report)
+            if not options.json:
+                print(report.line() if report else run.tell_submission(), flush=True)
+    if options.json:
+        print(json.dumps([report.describe() for report in reports], indent=2, ensure_ascii=False))
+    without = [benchmark.name for benchmark, outputs in found if outputs.answers is None]
+    if without:
+        print(f"note: {options.source}: no answers to {len(without)}: {', '.join(without)}", file=sys.stderr)
+    with mistakes.gather():
+        for run in {(run.folder.parent, type(run.benchmark)): run for run in runs}.values():
+            publish_around(run)
+    mistakes.errors += [InputError(text) for text in dict.fromkeys(text for _, each in found for text in each.strange)]
+    if not runs and not mistakes.errors:
+        raise MissingError(f"{options.source}: expected answers to {options.benchmark}, got none; check the path")
+    mistakes.settle("the numbers of the others stand")
     return 0
 
 
@@ -117,7 +175,7 @@ def store_answers(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, 
     is_demo = find_demo(root, benchmark.files) is not None
     if is_demo:
         name += ENDING
-    samples = benchmark.load(root)
+    samples = benchmark.load_texts(root)
     answers = benchmark.match_answers(source, samples)
     check_answers(answers, source, benchmark.name, len(samples), options.partial)
     run = Run(
@@ -136,6 +194,7 @@ def store_answers(options: argparse.Namespace, claims: ExitStack) -> tuple[Run, 
         raise InputError(f"{run.folder}: expected the same answers as before, got others; choose another --name")
     claims.enter_context(claim_folder(run.folder.resolve()))
     run.open(fresh=False)
+    benchmark.keep_answers(source, run.folder)
     part = run.folder / "part-0.jsonl"
     part.unlink(missing_ok=True)  # the same answers again
     writer = PartWriter(run.folder, 0)

@@ -50,7 +50,7 @@ def read_run(
             f"{folder}: expected the {kinds[is_demo]} data that the run was asked with in {root or asked}, got "
             f"{'none' if is_demo else kinds[True] + ' data'}; name the folder of its data with --root"
         )
-    samples = chosen.load(root or asked)
+    samples = chosen.load_texts(root or asked)
     clusters = [sample.cluster for sample in samples]
     if root is not None and root != asked:
         samples = [_move(sample, root, asked) for sample in samples]

@@ -29,7 +29,10 @@ LIGHT = [
     path
     for path in SOURCES
     if path.as_posix().startswith(
-        ("evaluate/scorers/", "evaluate/benchmarks/", "evaluate/conversions/", "train/inst_it/")
+        (
+            *("evaluate/scorers/", "evaluate/benchmarks/", "evaluate/conversions/", "evaluate/milebench/"),
+            "train/inst_it/",
+        )
     )
     or path.as_posix()
     in {

@@ -12,6 +12,7 @@ from evaluate.demo.cmmmu import write_cmmmu
 from evaluate.demo.llava_bench import write_llava_bench
 from evaluate.demo.mathvista import write_mathvista
 from evaluate.demo.mia_bench import write_mia_bench
+from evaluate.demo.milebench import write_milebench
 from evaluate.demo.mmbench import TABLES, write_mmbench
 from evaluate.demo.mme import write_tables
 from evaluate.demo.mmmu import write_mmmu
@@ -25,6 +26,7 @@ from evaluate.demo.seed import write_seed
 from evaluate.demo.tiny_lvlm import write_tiny_lvlm
 from evaluate.demo.vqa import MORE, TEXTS
 from evaluate.demo.vqa import WRITERS as VQA
+from evaluate.milebench.datasets import DATASETS
 
 _MATHVISTA = partial(write_mathvista, times=2)
 _MMMU = partial(write_mmmu, harder=True)
@@ -42,6 +44,11 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "mia-bench": partial(write_mia_bench, count=12),
     **{f"mathvista-testmini{ending}": _MATHVISTA for ending in ("", "-later", "-rule-only")},
     "mathvista-test": partial(_MATHVISTA, split="test"),
+    **{
+        f"milebench-{name.lower()}{ending}": partial(write_milebench, name=name)
+        for name, dataset in DATASETS.items()
+        for ending in ("", "-combined", "-internvl", *(("-adv",) if dataset.is_realistic else ()))
+    },
     **dict.fromkeys(("mme", "mme-v1.2-sampling"), write_tables),
     "mmmu-dev": partial(_MMMU, split="dev"),
     "mmmu-test": partial(_MMMU, split="test"),

@@ -98,8 +98,20 @@ def test_every_benchmark_file_lists_its_own() -> None:
         ("all", ["shelf-val", "shelf-test", "table"]),
         (",table,,", ["table"]),
         ("shelf-val", ["shelf-val"]),
+        ("Table,SHELF-Test", ["table", "shelf-test"]),
+        ("WOOD", ["shelf-val", "table"]),
     ],
-    ids=["name", "list", "group", "overlap", "all", "empty parts", "name before group"],
+    ids=[
+        "name",
+        "list",
+        "group",
+        "overlap",
+        "all",
+        "empty parts",
+        "name before group",
+        "capitals",
+        "group in capitals",
+    ],
 )
 def test_names_lists_and_groups_are_found_each_once(
     shelves: dict[str, Benchmark], wanted: str, expected: list[str]
@@ -113,7 +125,6 @@ def test_names_lists_and_groups_are_found_each_once(
         ("shelf-vla", "did you mean shelf-val or"),
         ("table,wod", "did you mean wood"),
         ("xyz", "see sh evaluate.sh --list"),
-        ("Table", "did you mean table"),
     ],
 )
 def test_mistyped_name_gets_the_closest_ones(shelves: dict[str, Benchmark], wanted: str, hint: str) -> None:
@@ -198,6 +209,7 @@ def test_missing_picture_of_the_first_or_last_sample_is_named(root: Path, missin
     message = rf"shelf: expected the picture .*{missing} of sample [ab], which does not exist; docs/data/shelf\.md"
     with pytest.raises(MissingError, match=message):
         Shelf("shelf", rows=rows).load(root)
+    assert Shelf("shelf", rows=rows).load_texts(root) == list(rows)
 
 
 def test_picture_inside_a_table_is_no_file(root: Path) -> None:

@@ -69,7 +69,8 @@ def test_list_names_every_benchmark_quickly_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0
     head, *rows, loaded = done.stdout.splitlines()
     assert head.split() == ["benchmark", "metric", "samples", "protocol", "groups"]
-    assert [row.split()[0] for row in rows] == list(list_benchmarks())
+    listed = [name for name, benchmark in list_benchmarks().items() if not benchmark.unlisted]
+    assert [row.split()[0] for row in rows] == listed
     assert loaded == ""
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 0.5, f"the list took {seconds:.2f} s of the processor"

@@ -25,7 +25,8 @@ def test_all_benchmarks_are_the_same_bytes_every_time_and_load_with_the_size_of_
     assert files == read_all(tmp_path / "b")
     sizes = {benchmark.name: len(benchmark.load(tmp_path / "a")) for benchmark in benchmarks}
     assert sizes == json.loads(files[FILE])["benchmarks"] == {name: count for name, (count, _) in written.items()}
-    assert all(8 <= count <= 64 for count in sizes.values())
+    # The datasets of MileBench are many, and scored together.
+    assert all((3 if name.startswith("milebench") else 8) <= count <= 64 for name, count in sizes.items())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
