@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo` and `report` need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo`, `report` and `inst-it` need no model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from evaluate.work import predict
 from internvl.errors import InputError
 
 COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
-COMMANDS["compare"] = "evaluate.compare"
+COMMANDS |= {"compare": "evaluate.compare", "inst-it": "evaluate.inst_it_command"}
 """Files that are imported when they are asked for; what they have is `main`."""
 
 
@@ -43,8 +43,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; "
-        "ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `demo <benchmark>`, `report results/<model>` and `inst-it` "
+        "(published files of answers) need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

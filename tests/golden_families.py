@@ -22,7 +22,6 @@ NOT_FAMILIES = frozenset({"README.md", "tokenizer"})
 
 PLANNED = frozenset(
     {
-        *("instit_mc", "instit_oe", "instit_prompts"),
         *("milebench_batching", "milebench_dataset", "milebench_multichoice", "milebench_needle"),
         *("milebench_process", "milebench_prompt", "milebench_rouge", "milebench_score"),
     }

@@ -93,6 +93,8 @@ class MathVista(Benchmark):
         self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
     ) -> None:
         """The same records as the published code leaves them, with what was read and whether it is right."""
+        if not self.judged:
+            return
         rows = {}
         for answer, said, sample in zip(predictions, verdicts, samples, strict=True):
             prediction = normalize_answer(str(said), sample.target, self.protocol)
