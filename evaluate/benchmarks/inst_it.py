@@ -12,10 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from evaluate.answers import Answers, read_answers
 from evaluate.benchmark import Benchmark, Parity
+from evaluate.even_frames import EvenFrames
 from evaluate.inst_it_files import Kind, is_list, match_rows, name_inference, read_inference, write_inference, write_log
 from evaluate.inst_it_prompts import LETTERS, Split, word_choice, word_open
 from evaluate.inst_it_table import write_table
@@ -40,7 +41,6 @@ _TABLES: dict[Kind, str] = {"mc": "multi_choice", "oe": "open_ended"}
 _LISTS: dict[Kind, str] = {"mc": "multi_choices", "oe": "open_ended"}
 _CHOICES = tuple(f"choice_{letter.lower()}" for letter in LETTERS)
 _MOMENT = re.compile(r"<(\d{1,4})>")
-Form = Literal["table", "list"]
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,12 @@ class InstItBench(Benchmark):
             text, target = word_choice(self.about, question, row["options"]), answer
             if answer not in LETTERS:
                 raise InputError(f"{where}: expected A, B, C or D as answer, got {answer[:40]!r}; get the file again")
-        chat = Conversation.ask(text, *pictures, source=where)
-        if self.about == "video":
-            labels = "".join(f"{FRAME_LABEL.format(k)}{IMAGE_SLOT}\n" for k in range(1, len(pictures) + 1))
-            chat = replace(Conversation.ask(labels + text, *pictures, source=where), one_tile_each=True)
-        return Sample(row["question_id"], chat, target, {"question": question, "ground_truth": answer})
+        info = {"question": question, "ground_truth": answer}
+        if self.about == "image":
+            return Sample(row["question_id"], Conversation.ask(text, *pictures, source=where), target, info)
+        labels = "".join(f"{FRAME_LABEL.format(k)}{IMAGE_SLOT}\n" for k in range(1, len(pictures) + 1))
+        chat = replace(Conversation.ask(labels + text, *pictures, source=where), one_tile_each=True)
+        return Sample(row["question_id"], chat, target, info, EvenFrames())
 
     def examine(self, root: Path) -> tuple[list[Sample], list[InputError]]:
         """What can be read, with notes about which form of the data that was, and what is strange about its videos."""
