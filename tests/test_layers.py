@@ -39,7 +39,7 @@ LIGHT = [
             *("page/album", "page/document", "page/gallery", "processes", "stop", "work", "records"),
             *("questions", "submission", "human_answers", "answered_questions"),
             *("conversion", "converted", "original", "difference", "prepare_command"),
-            *("demo_command", "demo/folder", "demo/marker"),
+            *("demo_command", "demo/folder", "demo/marker", "inst_it_command"),
         )
     }
     or path.as_posix()
