@@ -117,7 +117,12 @@ class Benchmark(ABC):
         """Write the file a test server or another tool takes; by default there is none."""
 
     def review(  # noqa: B027
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the published files of scored answers; by default there are none.
 
@@ -125,6 +130,7 @@ class Benchmark(ABC):
             predictions, samples: one each per answer.
             verdicts: what the rule read: of a judge, or the answers.
             folder: of the run.
+            account: of the judging, where there was one.
         """
 
     def tabulate(self, folder: Path) -> list[str]:

@@ -11,12 +11,12 @@ import statistics
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from evaluate.inst_it_files import Kind, Row, make_choice_log, make_open_log, read_inference, write_json
 from evaluate.inst_it_prompts import Split
 from evaluate.jsonl import keep_all
-from evaluate.judges.options import KEY, JudgeOptions, add_judge_options, read_judge_options
+from evaluate.judges.options import KEY, add_judge_options, read_judge_options
+from evaluate.judges.sentences import tell_cost
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
 from evaluate.run import Run
@@ -110,14 +110,14 @@ def judge_rows(options: argparse.Namespace, rows: list[Row]) -> Row | None:
     """
     from evaluate.judged import CoverageError, Judging, PendingError
 
-    log: Path = options.log_path
+    path: Path = options.log_path
     judge = read_judge_options(options)
     # Beside the log, as nothing says where other results lie; replies were paid for and are shared by all logs there.
-    judge = replace(judge, store=judge.store or log.parent / "judge_replies")
+    judge = replace(judge, store=judge.store or path.parent / "judge_replies")
     samples = [make_sample(row) for row in rows]
     predictions = [Prediction(row["question_id"], row["model_prediction"]) for row in rows]
     split: Split = rows[0]["split"]
-    run = make_run(options.model_predictions, split, samples, log.parent / f"{log.stem}_judging")
+    run = make_run(options.model_predictions, split, samples, path.parent / f"{path.stem}_judging")
     rubric = run.benchmark.rubric()
     assert rubric is not None, "open questions are judged"
     try:
@@ -128,24 +128,15 @@ def judge_rows(options: argparse.Namespace, rows: list[Row]) -> Row | None:
             "same command again"
         ) from None
     except CoverageError:
-        log.unlink(missing_ok=True)  # numbers of other verdicts must not stand beside these
+        path.unlink(missing_ok=True)  # numbers of other verdicts must not stand beside these
         raise
     if judged is None:
         return None
-    passes = [make_open_log(rows, texts, split, {}) for texts in judged.texts]
-    passes[0]["extra"] |= describe_judging(judged.account, passes, judge)
-    return passes[0]
-
-
-def describe_judging(account: Any, passes: list[Row], judge: JudgeOptions) -> Row:
-    """Who judged, for the log; with several passes, how far they are apart."""
-    names = ("judge", "endpoint", "profile", "answered_by", "dropped", "coverage", "incomplete")
-    about = {name: account[name] for name in (*names, "calls", "tokens", "tokens_from_store", "dollars")}
-    values = [one["accuracy"] for one in passes]
-    if judge.repeats > 1 and not any(isinstance(value, str) for value in values):
-        about |= {"mean": statistics.fmean(values), "deviation": statistics.stdev(values), "passes": values}
-    about["structured_output"] = passes[0]["extra"]["structured_output"] and "response_format" not in account["dropped"]
-    return about
+    log, *others = (make_open_log(rows, texts, split, {}, judged.account) for texts in judged.texts)
+    values = [one["accuracy"] for one in (log, *others)]
+    if others and not any(isinstance(value, str) for value in values):
+        log["extra"] |= {"mean": statistics.fmean(values), "deviation": statistics.stdev(values), "passes": values}
+    return log
 
 
 def make_sample(row: Row) -> Sample:
@@ -173,5 +164,6 @@ def describe_log(log: Row, split: str, kind: Kind, path: Path) -> str:
         parts += [f"{count:,} {status}" for status, count in extra["statuses"].items() if status != "ok"]
         parts += [f"{extra['out_of_range_num']:,} scores out of range"] if extra["out_of_range_num"] else []
         parts += ["INCOMPLETE"] if extra["incomplete"] else []
+    about = [", ".join(parts), *([tell_cost(extra)] if kind == "oe" else []), str(path)]
     name = " ".join(filter(None, (split, kind)))
-    return f"{name}: accuracy{judge} {number}, accuracy_all {extra['accuracy_all']:.2f}  ({', '.join(parts)}; {path})"
+    return f"{name}: accuracy{judge} {number}, accuracy_all {extra['accuracy_all']:.2f}  ({'; '.join(about)})"

@@ -27,6 +27,10 @@ Kind = Literal["mc", "oe"]
 Row = dict[str, Any]
 KEYS = ("question_id", "question", "model_prediction", "ground_truth", "split")
 SPLITS: tuple[Split, ...] = ("image", "video")
+_ABOUT_JUDGE = (
+    *("judge", "endpoint", "profile", "answered_by", "dropped", "coverage", "incomplete", "calls"),
+    *("tokens", "tokens_from_store", "dollars", "dollars_unsure", "dollars_from_store"),
+)
 _KINDS: dict[Kind, str] = {"mc": "letters", "oe": "sentences"}
 
 
@@ -155,19 +159,26 @@ def write_inference(path: Path, predictions: Sequence[Prediction], samples: Sequ
 
 def write_log(
     folder: Path,
-    predictions: Sequence[Prediction],
-    verdicts: Sequence[str],
-    samples: Sequence[Sample],
+    scored: tuple[Sequence[Prediction], Sequence[str], Sequence[Sample]],
     split: Split,
     kind: Kind,
+    account: Mapping[str, Any] | None = None,
 ) -> None:
-    """The published file of scores; a sample that failed is named in it."""
+    """The published file of scores; a sample that failed is named in it.
+
+    Args:
+        folder: gets it.
+        scored: answers, what the rule read of each, and the samples.
+        split, kind: of the benchmark.
+        account: of the judging, where there was one.
+    """
+    predictions, verdicts, samples = scored
     rows, said = list_rows(predictions, samples, split), dict(zip([p.id for p in predictions], verdicts, strict=True))
     failed = {"failed": sorted(prediction.id for prediction in predictions if prediction.error is not None)}
     if kind == "mc":
         log = make_choice_log(rows, failed)
     else:
-        log = make_open_log(rows, [said[row["question_id"]] for row in rows], split, failed)
+        log = make_open_log(rows, [said[row["question_id"]] for row in rows], split, failed, account)
     write_json(folder / name_log(split, kind), log)
 
 
@@ -189,10 +200,17 @@ def make_choice_log(rows: Sequence[Row], extra: Mapping[str, Any]) -> Row:
     }
 
 
-def make_open_log(rows: Sequence[Row], verdicts: Sequence[str], split: Split, extra: Mapping[str, Any]) -> Row:
-    """Published numbers of judged answers, and ours under `extra`."""
+def make_open_log(
+    rows: Sequence[Row],
+    verdicts: Sequence[str],
+    split: Split,
+    extra: Mapping[str, Any],
+    account: Mapping[str, Any] | None = None,
+) -> Row:
+    """Published numbers of judged answers, and ours under `extra`, with who has judged them."""
     judged = list(map(_describe_verdict, verdicts))
     scores = [row["score"] for row in judged if row["valid"]]
+    in_words = any(getattr(verdict, "reason", "") == ASKED_IN_WORDS for verdict in verdicts)
     statuses = Counter("no_prediction" if isinstance(v, NoAnswer) else getattr(v, "status", "ok") for v in verdicts)
     return {
         "accuracy": average_official(scores) if scores else "No valid evaluations.",
@@ -204,8 +222,9 @@ def make_open_log(rows: Sequence[Row], verdicts: Sequence[str], split: Split, ex
             "accuracy_all": math.fsum(scores) / len(rows) * 100,
             "statuses": dict(sorted(statuses.items())),
             "out_of_range_num": count_outside(verdicts),
-            "structured_output": all(getattr(verdict, "reason", "") != ASKED_IN_WORDS for verdict in verdicts),
+            "structured_output": not in_words and "response_format" not in (account or {}).get("dropped", ()),
             **extra,
+            **({name: account[name] for name in _ABOUT_JUDGE} if account else {}),
         },
         "model_predictons": [{**row, **verdict} for row, verdict in zip(rows, judged, strict=True)],
     }

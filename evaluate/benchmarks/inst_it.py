@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,9 +165,14 @@ class InstItBench(Benchmark):
         write_inference(folder / name_inference(self.about, self.kind), predictions, samples, self.about)
 
     def review(
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
-        write_log(folder, predictions, verdicts, samples, self.about, self.kind)
+        write_log(folder, (predictions, verdicts, samples), self.about, self.kind, account)
 
     def tabulate(self, folder: Path) -> list[str]:
         return write_table(folder)
@@ -262,7 +267,11 @@ _IMAGE = InstItBench(
     packages=("pyarrow",),
     generation=Generation(max_new_tokens=128),
     parity=_PARITY,
-    preparation=(_DOWNLOAD,),
+    preparation=(
+        _DOWNLOAD,
+        "# where there are lists and no tables:",
+        f"unzip -q {FOLDER}/images_vpt.zip -d {FOLDER}",
+    ),
 )
 _VIDEO = replace(
     _IMAGE, name="inst-it-video-mc", about="video", split="video MC", size=1001, preparation=(_DOWNLOAD, _UNZIP)

@@ -128,13 +128,17 @@ def test_too_few_scores_make_no_number_and_leave_no_old_one(
     words = give(tmp_path, "oe")
     assert main(words) == 0
     rows = [{**row, "model_prediction": "other"} for row in list_rows("oe")]
-    server.decide = lambda said, times: (
-        Answer("", refusal="I will not") if "[1]?" in said else Answer('{"sample_score": 2}')
-    )
+
+    def decide(said: str, times: int) -> Answer:
+        if "[1]?" in said:
+            return Answer("", refusal="I will not")
+        return Answer('{"sample_score": 2}' if IN_WORDS in said else "Two.")
+
+    server.decide = decide
     assert main(give(tmp_path, "oe", rows)) == 3
-    assert (
-        "NO NUMBER: expected verdicts on 98% of the answers, got 2 of 3 judged (1 refusal)" in capsys.readouterr().err
-    )
+    errors = capsys.readouterr().err
+    assert "NO NUMBER: expected verdicts on 98% of the answers, got 2 of 3 judged (1 refusal)" in errors
+    assert "refusal: 001-01 (I will not); " in errors
     assert not Path(words[6]).exists()
     assert main([*words, "--allow-judge-failures", "--judge-repeats", "2"]) == 0
     assert "(2 of 3 valid, 1 refusal, 2 scores out of range, INCOMPLETE; " in capsys.readouterr().out

@@ -137,7 +137,7 @@ def test_samples_that_failed_are_named_in_the_log(tmp_path: Path, kind: Any) -> 
     samples = [Sample(n, Conversation.ask("?"), "A", {"question": "?", "ground_truth": "A"}) for n in "ab"]
     predictions = [Prediction("b", "A"), Prediction("a", "half", "no memory")]
     verdicts = [Verdict('{"sample_score": 1}') if kind == "oe" else "A", NoAnswer()]
-    write_log(tmp_path, predictions, verdicts, samples, "image", kind)
+    write_log(tmp_path, (predictions, verdicts, samples), "image", kind)
     log = json.loads((tmp_path / f"image_{kind}_evaluate.json").read_text())
     assert (log["accuracy"], log["valid_num"], log["total_num"]) == (100, 1, 2)
     assert (log["extra"]["failed"], log["extra"]["accuracy_all"]) == (["a"], 50)

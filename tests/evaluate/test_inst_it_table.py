@@ -37,7 +37,8 @@ def test_files_of_another_tool_make_the_published_files_and_the_table(
     folder = tmp_path / "results" / "mine"
     log = json.loads((folder / "inst-it-video-mc" / "video_mc_evaluate.json").read_text())
     assert (log["valid_num"], log["total_num"]) == (11, 12)
-    assert json.loads((folder / "inst-it-image-oe" / "image_oe_evaluate.json").read_text())["accuracy"] == 50
+    judged = json.loads((folder / "inst-it-image-oe" / "image_oe_evaluate.json").read_text())
+    assert (judged["accuracy"], judged["extra"]["judge"], judged["extra"]["coverage"]) == (50, "gpt-4o-2024-08-06", 1)
     again = folder / "inst-it-video-mc" / "video_mc_inference.json"
     assert score("inst-it-video-mc", tmp_path, again) == 2  # the same name for another file of answers
     assert "expected the same answers as before, got others" in capsys.readouterr().err

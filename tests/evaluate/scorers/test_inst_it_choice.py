@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from evaluate.scorer import NoAnswer
+from evaluate.scorers import inst_it_choice
 from evaluate.scorers.inst_it_choice import ChoiceCounts, InstItChoiceScorer, count_choices, read_letter
 
 
@@ -53,3 +55,7 @@ def test_sums_without_an_answer_that_counts_have_no_number() -> None:
     assert scorer.combine(np.array([[1.0, 2.0], [0.0, 0.0]])).tolist()[0] == 50
     assert math.isnan(scorer.combine(np.array([0.0, 0.0])))
     assert math.isnan(ChoiceCounts(0, 0, 0).accuracy_all)
+
+
+def test_example_in_the_docstring_is_true() -> None:
+    assert doctest.testmod(inst_it_choice) == (0, 1)

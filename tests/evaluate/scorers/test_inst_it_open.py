@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 
 import pytest
 
 from evaluate.judging import Verdict
 from evaluate.scorer import NoAnswer
+from evaluate.scorers import inst_it_open as module
 from evaluate.scorers.inst_it_open import InstItReference, average_official, inst_it_open, read_score
 
 TARGET = InstItReference("What?", "That.", "image")
@@ -57,3 +59,7 @@ def test_every_number_by_hand() -> None:
 def test_no_score_is_no_number() -> None:
     assert math.isnan(average_official([]))
     assert math.isnan(inst_it_open()([Verdict("", "refusal")], [TARGET]).metrics["accuracy"])
+
+
+def test_example_in_the_docstring_is_true() -> None:
+    assert doctest.testmod(module) == (0, 1)
