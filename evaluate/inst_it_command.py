@@ -19,6 +19,7 @@ from evaluate.judges.options import KEY, add_judge_options, read_judge_options
 from evaluate.judges.sentences import tell_cost
 from evaluate.parser import Parser
 from evaluate.predictor import PredictorInfo
+from evaluate.rubrics.inst_it_score import InstItScore
 from evaluate.run import Run
 from evaluate.sample import Prediction, Sample
 from evaluate.scorers.inst_it_open import InstItReference
@@ -118,10 +119,8 @@ def judge_rows(options: argparse.Namespace, rows: list[Row]) -> Row | None:
     predictions = [Prediction(row["question_id"], row["model_prediction"]) for row in rows]
     split: Split = rows[0]["split"]
     run = make_run(options.model_predictions, split, samples, path.parent / f"{path.stem}_judging")
-    rubric = run.benchmark.rubric()
-    assert rubric is not None, "open questions are judged"
     try:
-        judged = Judging(judge).judge(run, rubric, samples, predictions, run.folder)
+        judged = Judging(judge).judge(run, InstItScore(), samples, predictions, run.folder)
     except PendingError:
         raise PendingError(
             f"{options.model_predictions}: expected the key of the judge in {KEY}, got none; export it, and give the "

@@ -122,14 +122,13 @@ def match_rows(path: Path, rows: Sequence[Row], samples: Sequence[Sample], split
     asked = {sample.id: sample.info["question"] for sample in samples}
     if unknown := [row["question_id"] for row in rows if row["question_id"] not in asked]:
         raise InputError(
-            f"{path}: expected question_ids of the benchmark, got {len(unknown)} others ({', '.join(unknown[:3])}); "
+            f"{path}: expected question_ids of the benchmark, got {len(unknown)} unknown ({', '.join(unknown[:3])}); "
             "leave them out, or get the data of the answers"
         )
     differing = [row["question_id"] for row in rows if row["question"] != asked[row["question_id"]]]
     if differing:
         print(
-            f"note: {path}: {len(differing)} questions are worded otherwise than in the data "
-            f"({', '.join(differing[:3])})",
+            f"note: {path}: questions worded otherwise than in the data: {len(differing)} ({', '.join(differing[:3])})",
             file=sys.stderr,
         )
     found = {row["question_id"]: Prediction(row["question_id"], row["model_prediction"]) for row in rows}
@@ -144,7 +143,7 @@ def list_rows(predictions: Sequence[Prediction], samples: Sequence[Sample], spli
         {
             "question_id": answer.id,
             "question": by_id[answer.id].info["question"],
-            "model_prediction": answer.text if answer.error is None else "",
+            "model_prediction": answer.text.strip() if answer.error is None else "",
             "ground_truth": by_id[answer.id].info["ground_truth"],
             "split": split,
         }

@@ -152,7 +152,7 @@ class InstItBench(Benchmark):
         return InstItChoiceScorer() if self.kind == "mc" else inst_it_open()
 
     def rubric(self) -> Rubric | None:
-        return InstItScore() if self.kind == "oe" else None
+        return InstItScore(strips=True) if self.kind == "oe" else None
 
     def match_answers(self, path: Path, samples: Sequence[Sample]) -> Answers:
         """The published file, or lines as of any tool."""
@@ -219,8 +219,8 @@ def tell_order(samples: Sequence[Sample]) -> str:
     if not folders:
         return ""
     return (
-        f"{len(folders)} videos have frames in another order by name than by number ({next(iter(folders)).name}); "
-        "the number counts"
+        f"videos whose frames are in another order by name than by number: {len(folders)} "
+        f"({next(iter(folders)).name}, ...); the number counts"
     )
 
 
@@ -232,11 +232,9 @@ def tell_moments(samples: Sequence[Sample]) -> str:
         last = max(map(int, _MOMENT.findall(text)), default=0)
         if last > count:
             late.append(f"{sample.id} with <{last}> of {count}")
-    return (
-        f"{len(late)} questions name a moment after the last frame ({', '.join(late[:3])}); look for lost frames"
-        if late
-        else ""
-    )
+    if not late:
+        return ""
+    return f"questions that name a moment after the last frame: {len(late)} ({', '.join(late[:3])}); are frames lost?"
 
 
 def _check_texts(where: str, row: dict[str, Any], *keys: str) -> None:

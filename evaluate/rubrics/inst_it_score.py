@@ -75,9 +75,11 @@ class InstItScore:
 
     Attributes:
         model: the published judge.
+        strips: blanks around answers, as the published program does before it stores them; of a file, all is sent.
     """
 
     model: str = "gpt-4o-2024-08-06"
+    strips: bool = False
 
     @property
     def name(self) -> str:
@@ -86,7 +88,7 @@ class InstItScore:
 
     def grade(self, answer: str, sample: Sample) -> Grading:
         """The verdict is the reply; its reason says where it had to be asked for in words."""
-        parts = word_parts(sample.target, answer)
+        parts = word_parts(sample.target, answer.strip() if self.strips else answer)
         reply = yield Request((Message("user", parts),), None, response_format=STRUCTURE, usual_tokens=_USUAL)
         reason = ""
         if not (read_score(reply.text) is not None or reply.refusal or reply.finish_reason in _FINAL):

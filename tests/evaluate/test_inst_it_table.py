@@ -15,8 +15,8 @@ from evaluate.report import Report
 from tests.judge_server import Answer, JudgeServer, serve_judge
 
 
-def score(name: str, root: Path, answers: Path) -> int:
-    words = ["score", str(answers), "--benchmark", name, "--name", "mine", "--allow-size"]
+def score(name: str, root: Path, answers: Path, model: str = "mine") -> int:
+    words = ["score", str(answers), "--benchmark", name, "--name", model, "--allow-size"]
     return main([*words, "--root", str(root), "--output", str(root / "results")])
 
 
@@ -42,6 +42,10 @@ def test_files_of_another_tool_make_the_published_files_and_the_table(
     again = folder / "inst-it-video-mc" / "video_mc_inference.json"
     assert score("inst-it-video-mc", tmp_path, again) == 2  # the same name for another file of answers
     assert "expected the same answers as before, got others" in capsys.readouterr().err
+    assert score("inst-it-video-mc", tmp_path, again, "theirs") == 0
+    theirs = tmp_path / "results" / "theirs" / "inst-it-video-mc"
+    assert (theirs / again.name).read_bytes() == again.read_bytes()
+    assert json.loads((theirs / "video_mc_evaluate.json").read_text())["accuracy"] == log["accuracy"]
     table = (folder / "inst_it.md").read_text()
     assert table.startswith("# Inst-It Bench: mine\n\n| Inst-It Bench | Image OE | Image MC | Video OE | Video MC |\n")
     assert f"| accuracy | 50.00 | - | - | {log['accuracy']:.2f} |" in table

@@ -73,7 +73,7 @@ def test_frames_are_numbered_by_the_numbers_in_their_names(tmp_path: Path, capsy
     assert pictures == [f"{number}.jpg" for number in range(1, 21)]
     assert samples[0].prompt.turns[-1].text.startswith("Frame-1: <image>\nFrame-2: <image>\n")
     notes = capsys.readouterr().err
-    assert notes.count("2 videos have frames in another order by name than by number (1); the number counts") == 1
+    assert notes.count("frames are in another order by name than by number: 2 (1, ...); the number counts") == 1
     assert "questions of data/inst-it-bench/video_multi_choice/test-00000-of-00001.parquet" in notes
     mixed = write_frames(tmp_path / "mixed", "b10.PNG", "a2.jpg", "c1.webp", "notes.txt", ".9.jpg")
     assert [path.name for path in list_frames(mixed)] == ["c1.webp", "a2.jpg", "b10.PNG"]
@@ -88,7 +88,7 @@ def test_moments_after_the_last_frame_are_told(tmp_path: Path, capsys: pytest.Ca
     rows = [{**ROW, "question_id": f"007-0{n}", "question": f"At <1>-<{n}>?", "video_path": "7"} for n in (2, 3)]
     samples = SMALL["inst-it-video-mc"].load(write_list(tmp_path, "video_multi_choices.json", *rows))
     assert len(samples[0].prompt.images) == 2
-    assert "1 questions name a moment after the last frame (007-03 with <3> of 2)" in capsys.readouterr().err
+    assert "questions that name a moment after the last frame: 1 (007-03 with <3> of 2)" in capsys.readouterr().err
 
 
 class Slots:
@@ -158,7 +158,7 @@ def test_rows_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], 
 def test_published_file_is_written_and_matched_by_its_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     benchmark: InstItBench = SMALL["inst-it-image-mc"]
     samples = load(benchmark.name, tmp_path)
-    predictions = [Prediction(sample.id, f"É {place}") for place, sample in enumerate(samples)]
+    predictions = [Prediction(sample.id, f"É {place}\n") for place, sample in enumerate(samples)]
     benchmark.submission(predictions[::-1], samples, tmp_path)
     path = tmp_path / "image_mc_inference.json"
     text = path.read_text(encoding="ascii")
@@ -169,12 +169,15 @@ def test_published_file_is_written_and_matched_by_its_ids(tmp_path: Path, capsys
     rows = json.loads(text)
     path.write_text(json.dumps([{**rows[0], "question": "Other?"}, *rows[:0:-1]]))
     answers = benchmark.match_answers(path, samples)
-    assert (list(answers.predictions), answers.missing) == (predictions, ())
-    assert "1 questions are worded otherwise than in the data (001-01)" in capsys.readouterr().err
+    assert ([p.text for p in answers.predictions], answers.missing) == ([p.text.strip() for p in predictions], ())
+    assert "questions worded otherwise than in the data: 1 (001-01)" in capsys.readouterr().err
     path.write_text(json.dumps(rows[1:]))
     assert benchmark.match_answers(path, samples).missing == ("001-01",)
     for change, message in (
-        ({"question_id": "999-01"}, r"expected question_ids of the benchmark, got 1 others \(999-01\); leave them out"),
+        (
+            {"question_id": "999-01"},
+            r"expected question_ids of the benchmark, got 1 unknown \(999-01\); leave them out",
+        ),
         ({"split": "video"}, "expected answers to one split, got 11 of image and 1 of video"),
     ):
         path.write_text(json.dumps([{**rows[0], **change}, *rows[1:]]))

@@ -76,6 +76,12 @@ def test_replies_without_a_score_say_why(reply: Reply, status: str, calls: int) 
     assert verdict.reason
 
 
+def test_answers_of_models_are_stripped_and_those_of_files_are_sent_as_they_are() -> None:
+    for rubric, said in ((InstItScore(strips=True), "hi"), (InstItScore(), " hi\\n")):
+        _, [request] = drive(rubric.grade(" hi\n", make_sample()), GOOD)
+        assert str(request.messages[0].parts[1]).endswith(f'"tester_response": "{said}"}}')
+
+
 def test_half_of_a_character_can_be_sent() -> None:
     _, [request] = drive(InstItScore().grade("\ud83d", make_sample()), GOOD)
     assert request.messages[0].parts[1] == '{"question": "q", "ground_truth_answer": "g", "tester_response": "\\ud83d"}'
