@@ -1,6 +1,6 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo`, `report` and
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo`, `report`, `inst-it` and
 `milebench-table` need no model.
 """
 
@@ -38,6 +38,7 @@ COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "pre
 COMMANDS |= {
     "compare": "evaluate.compare",
     "combine-images": "evaluate.combine_images_command",
+    "inst-it": "evaluate.inst_it_command",
     "milebench-table": "evaluate.milebench.table_command",
 }
 """Files that are imported when they are asked for; what they have is `main`."""
@@ -49,8 +50,8 @@ def build_parser() -> Parser:
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
         epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>` "
-        "and `milebench-table` need no model; ask them for --help.",
+        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>`, "
+        "`inst-it` (published files of answers) and `milebench-table` need no model; ask them for --help.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -88,6 +88,10 @@ class Benchmark(ABC):
     def files(self) -> tuple[str, ...]:
         """Data files that must exist, relative to the root folder."""
 
+    def choose_files(self, root: Path) -> tuple[str, ...]:
+        """The data files that count in this root folder, of data that is published in several forms."""
+        return self.files
+
     @property
     @abstractmethod
     def metric(self) -> str:
@@ -124,9 +128,21 @@ class Benchmark(ABC):
         """Write the file a test server or another tool takes; by default there is none."""
 
     def review(  # noqa: B027
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the published files of judged answers; by default there are none."""
+        """Write the published files of scored answers; by default there are none.
+
+        Args:
+            predictions, samples: one each per answer.
+            verdicts: what the rule read: of a judge, or the answers.
+            folder: of the run.
+            account: of the judging, where there was one.
+        """
 
     def tabulate(self, folder: Path) -> list[str]:
         """Write the published tables over all benchmarks of this class, and give the lines to print.
@@ -187,8 +203,8 @@ class Benchmark(ABC):
             for name in self.packages
             if importlib.util.find_spec(name) is None
         ]
-        remedy = self._tell_source(root)
-        found = [find_problem(root / name, remedy) for name in self.files]
+        remedy, files = self._tell_source(root), self.choose_files(root)
+        found = [find_problem(root / name, remedy) for name in files]
         errors += [type(error)(f"{self.name}: {error}") for error in found if error is not None]
         if errors:
             return [], errors
@@ -208,7 +224,7 @@ class Benchmark(ABC):
                 return [], [InputError(f"{told}; correct the data, or the file of the benchmark")]
         if not samples:
             errors.append(
-                InputError(f"{self.name}: expected samples in {', '.join(self.files)}, got none; get the data again")
+                InputError(f"{self.name}: expected samples in {', '.join(files)}, got none; get the data again")
             )
         if len({sample.id for sample in samples}) != len(samples):
             counts = Counter(sample.id for sample in samples)
@@ -216,13 +232,13 @@ class Benchmark(ABC):
             places = [s.prompt.source for s in samples if s.id == name and ":" in s.prompt.source]
             told = f"{name!r} twice" + (f", in {' and '.join(places[:2])}" if places else "")
             errors.append(InputError(f"{self.name}: expected unique ids, got {told}; get the data again"))
-        demo = find_demo(root, self.files)
+        demo = find_demo(root, files)
         size = demo.sizes.get(self.name, self.size) if demo and self.size is not None else self.size
         if samples and size not in (None, len(samples)):
             errors.append(
                 InputError(
                     f"{self.name}: expected {size} samples, got {len(samples)}; get "
-                    f"{', '.join(self.files[:3])}{', ...' if len(self.files) > 3 else ''} again, or name the "
+                    f"{', '.join(files[:3])}{', ...' if len(files) > 3 else ''} again, or name the "
                     "difference with --allow-size"
                 )
             )

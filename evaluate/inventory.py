@@ -115,7 +115,7 @@ def take_inventory(benchmark: Benchmark, root: Path, *, all_pictures: bool = Fal
         root: folder that the data lies in.
         all_pictures: look for every picture, and not for those of the first and the last sample alone.
     """
-    needs = describe_needs(benchmark)
+    needs = replace(describe_needs(benchmark), files=benchmark.choose_files(root))
     demo = find_demo(root, needs.files)
     if demo is not None:
         command = f"sh evaluate.sh demo {needs.name} --root {demo.folder}"

@@ -292,7 +292,8 @@ class Case:
         for name in ("report.json", "samples.jsonl"):
             (self.folder / name).unlink(missing_ok=True)
         named = "; ".join(f"{status}: {', '.join(ids[:3])}" for status, ids in account["failed"].items())
-        reason = next((f" ({one.verdict.reason})" for run in passes for one in run if one.verdict.reason), "")
+        bad = (one.verdict for run in passes for one in run if one.verdict.status != "ok")
+        reason = next((f" ({verdict.reason})" for verdict in bad if verdict.reason), "")
         remedy = "the same command asks again what failed, --rejudge failed also the rest"
         if not self.is_asking:
             remedy = "without --judge the rest is asked"

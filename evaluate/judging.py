@@ -31,18 +31,20 @@ class Request:
 
     Attributes:
         messages: the whole conversation.
-        max_tokens: at most so many in the reply.
+        max_tokens: at most so many in the reply; None where the protocol sends no limit.
         response_format: of the server's API, for replies in a given structure.
         repeat: 0, or the number of a further call for the very same request: one reply is never used for two.
+        usual_tokens: without a limit, as many as a reply is expected to take at most; budgets alone read it.
     """
 
     messages: tuple[Message, ...]
-    max_tokens: int
+    max_tokens: int | None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
     response_format: Mapping[str, Any] | None = None
     repeat: int = 0
+    usual_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Report:
         settings: everything that can change the number.
         num_expected: samples of the whole benchmark, where the number is of a part.
         errors: ids of the samples without an answer.
-        num_unscored: samples that only a judge could score; the numbers are without them.
+        num_unscored: samples that only a judge could score, or that a protocol leaves out of its headline.
         caution: why this is no number of the benchmark; empty where it is one.
         num_shortened: samples of which the model was shown a part, because it has no room for all.
         judging: who judged the answers, with what outcome and at which cost; None where no judge was needed.

@@ -257,8 +257,8 @@ def score(run: Run, clusters: Sequence[str], *, partial: bool = False, judging: 
     if judged is not None:
         others = [_judge(run.name, scorer, more, targets, [p.id for p in predictions]) for more in judged.texts[1:]]
         report = report.name_judge(judged.account, [scores, *others])
-        run.benchmark.review(predictions, judged.texts[0], samples, folder)
     folder.mkdir(exist_ok=True)
+    run.benchmark.review(predictions, texts, samples, folder, judged.account if judged is not None else None)
     write_samples(folder, rows, scores.samples, judged.rows if judged is not None else None)
     report.write(folder)
     return report

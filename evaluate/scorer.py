@@ -28,7 +28,7 @@ class Scores:
         metrics: the numbers to report, by name.
         samples: one value per sample in the order of the predictions; None for an unscored sample.
         num_unparsed: answers that the rule could not read and therefore counted as wrong.
-        num_unscored: answers that only a judge could score; they are in no number.
+        num_unscored: answers that are not in the headline: only a judge could score them, or the rule leaves them out.
     """
 
     metrics: Mapping[str, float]

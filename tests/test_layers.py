@@ -52,7 +52,7 @@ LIGHT = [
                 "gen_kwargs",
             ),
             *("conversion", "converted", "original", "difference", "prepare_command"),
-            *("demo_command", "demo/folder", "demo/marker"),
+            *("demo_command", "demo/folder", "demo/marker", "inst_it_command"),
         )
     }
     or path.as_posix()

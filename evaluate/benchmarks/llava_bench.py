@@ -6,7 +6,7 @@ picture, so numbers of different judges cannot be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,12 @@ class LlavaBench(Benchmark):
         write_rows(folder / "llava_bench_results.jsonl", rows)
 
     def review(
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
         write_rows(folder / "llava_bench_results_review.jsonl", list_reviews(verdicts, samples))
 

@@ -9,7 +9,7 @@ score the test set.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,9 +90,16 @@ class MathVista(Benchmark):
         write_text(folder / NAME, json.dumps(rows, indent=4, ensure_ascii=False))
 
     def review(
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
         """The same records as the published code leaves them, with what was read and whether it is right."""
+        if not self.judged:
+            return
         rows = {}
         for answer, said, sample in zip(predictions, verdicts, samples, strict=True):
             prediction = normalize_answer(str(said), sample.target, self.protocol)

@@ -8,7 +8,7 @@ its item.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,12 @@ class MiaBench(Benchmark):
         write_rows(folder / "mia_inference.jsonl", rows)
 
     def review(
-        self, predictions: Sequence[Prediction], verdicts: Sequence[str], samples: Sequence[Sample], folder: Path
+        self,
+        predictions: Sequence[Prediction],
+        verdicts: Sequence[str],
+        samples: Sequence[Sample],
+        folder: Path,
+        account: Mapping[str, Any] | None = None,
     ) -> None:
         write_reviews(predictions, verdicts, samples, folder)
 

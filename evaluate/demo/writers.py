@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluate.demo.caption import invent, list_coco, list_flickr, list_nocaps
 from evaluate.demo.cmmmu import write_cmmmu
+from evaluate.demo.inst_it import write_image_choices, write_image_questions, write_video_choices, write_video_questions
 from evaluate.demo.llava_bench import write_llava_bench
 from evaluate.demo.mathvista import write_mathvista
 from evaluate.demo.mia_bench import write_mia_bench
@@ -40,6 +41,10 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "cmmmu-val": partial(write_cmmmu, count=5),
     "cmmmu-test": partial(write_cmmmu, split="test", count=5),
     **{name: partial(write_mmbench, num_questions=12, names=(name,)) for name in TABLES},
+    "inst-it-image-mc": write_image_choices,
+    "inst-it-image-oe": write_image_questions,
+    "inst-it-video-mc": write_video_choices,
+    "inst-it-video-oe": write_video_questions,
     "llava-bench": partial(write_llava_bench, count=12),
     "mia-bench": partial(write_mia_bench, count=12),
     **{f"mathvista-testmini{ending}": _MATHVISTA for ending in ("", "-later", "-rule-only")},

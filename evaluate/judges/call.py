@@ -160,6 +160,7 @@ def _describe(message: Message) -> dict[str, Any]:
 def make_body(server: Server, request: Request) -> dict[str, Any]:
     """What is sent; only what the request has."""
     values = {
+        "max_tokens": request.max_tokens,
         "response_format": request.response_format,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -168,15 +169,14 @@ def make_body(server: Server, request: Request) -> dict[str, Any]:
     return {
         "model": server.model,
         "messages": [_word(message) for message in request.messages],
-        "max_tokens": request.max_tokens,
         **{name: value for name, value in values.items() if value is not None},
     }
 
 
 def _word(message: Message) -> dict[str, Any]:
-    if all(isinstance(part, str) for part in message.parts):
-        # Words alone are a string, which every server understands; half of a character, none does.
-        return {"role": message.role, "content": _mend("".join(map(str, message.parts)))}
+    if len(message.parts) == 1 and isinstance(message.parts[0], str):
+        # A single text is a string, which every server understands; half of a character, none does.
+        return {"role": message.role, "content": _mend(message.parts[0])}
     parts = [
         {"type": "text", "text": _mend(part)}
         if isinstance(part, str)

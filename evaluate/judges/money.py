@@ -20,6 +20,8 @@ _PER_MESSAGE, _PER_CALL = 32, 64
 """Tokens around the words, more than any known server adds."""
 _PICTURE = 50_000
 """Tokens of a picture at most, where a price does not say."""
+_LONGEST_REPLY = 16_384
+"""Tokens of a reply at most, where a request has no limit and says nothing."""
 _CHARACTERS_PER_TOKEN = 4.0
 _USUAL_PICTURE = 800
 _MILLION = 1e6
@@ -83,13 +85,14 @@ def find_price(server: Server, path: Path | None = None) -> Price | None:
 
 
 def bound_usage(request: Request, price: Price | None = None) -> Usage:
-    """More tokens than the call can take: none is shorter than a byte."""
+    """More tokens than the call can take: none is shorter than a byte; without a limit, more than it should take."""
     parts = [part for message in request.messages for part in message.parts]
     words = sum(len(part.encode("utf-8", "replace")) for part in parts if isinstance(part, str))
     pictures = sum(not isinstance(part, str) for part in parts) * (price.picture if price else _PICTURE)
     form = 2 * len(json.dumps(request.response_format)) if request.response_format else 0
     total = words + pictures + form + _PER_MESSAGE * len(request.messages) + _PER_CALL
-    return Usage(input=total, output=request.max_tokens)
+    reply = request.usual_tokens or _LONGEST_REPLY if request.max_tokens is None else request.max_tokens
+    return Usage(input=total, output=reply)
 
 
 def estimate_input(request: Request) -> int:

@@ -19,7 +19,16 @@ from internvl.errors import InputError
 from tests.evaluate.families import list_kinds
 
 STRANGE = ("", "a\nb\tc\r\x00\x0b", "=1+1", "猫 لا 🙂 e\u0301 a\u2028b", "half \ud83d", "x" * 40_000, "B. dog", "[1]")
-PUBLISHED = {"llava-bench": "llava_bench_results.jsonl", "mia-bench": "mia_inference.jsonl", "milebench": "pred.json"}
+PUBLISHED = {
+    "llava-bench": "llava_bench_results.jsonl",
+    "mia-bench": "mia_inference.jsonl",
+    "milebench": "pred.json",
+    **{
+        f"inst-it-{name}-{kind}": f"{name}_{kind}_inference.json"
+        for name in ("image", "video")
+        for kind in ("mc", "oe")
+    },
+}
 """Result files that keep the names which published scripts read; any other is `submission`."""
 LAYOUT = Layout({"id": int, "answer": str}, key="id")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from evaluate.judging import Grading, Reply, Request, Status, Verdict
+from evaluate.scorers.inst_it_open import InstItReference
 from evaluate.scorers.llava_bench import LlavaTarget
 from evaluate.scorers.math_answer import MathTarget
 from evaluate.scorers.mia_bench import MiaTarget
@@ -50,4 +51,6 @@ def _judge(target: Any, *, is_right: bool) -> Verdict:
         worth = [(number, weight if is_right else 0, weight) for number, weight in enumerate(target.weights, 1)]
         parts = ", ".join(f"score of component {number}: {points}/{weight}" for number, points, weight in worth)
         return Verdict(f"{parts}, total score: {10 * is_right}/10. Because.")
+    if isinstance(target, InstItReference):
+        return Verdict(f'{{"sample_score": {float(is_right)}}}')
     return Verdict("1.0" if is_right else "0.0")

@@ -161,5 +161,5 @@ def test_failed_set_up_ends_with_its_exit_code(checkout: Checkout) -> None:
 def test_commands_without_a_model_get_their_words_as_they_are(checkout: Checkout) -> None:
     assert checkout.arguments("compare", "one", "two", GPUS="8") == ["compare", "one", "two"]
     assert checkout.arguments("score", "--help") == ["score", "--help"]
-    for command in ("check", "prepare"):
+    for command in ("check", "prepare", "inst-it"):
         assert checkout.arguments(command, "all", GPUS="8") == [command, "all"]

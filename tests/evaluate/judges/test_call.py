@@ -16,6 +16,7 @@ CHANGES: list[dict[str, Any]] = [
     {"messages": (*REQUEST.messages, Message("assistant", ("No.",)))},
     {"messages": (REQUEST.messages[1],)},
     {"max_tokens": 6},
+    {"max_tokens": None},
     {"temperature": 0.0},
     {"temperature": 0.5},
     {"top_p": 0.5},
@@ -30,6 +31,7 @@ def test_everything_that_can_change_a_reply_is_in_the_key() -> None:
     calls += [Call(Server("other", SERVER.url), REQUEST), Call(Server("judge", "https://host/v1"), REQUEST)]
     calls += [Call(SERVER, REQUEST, Series(1)), Call(SERVER, REQUEST, Series(0, 1)), Call(SERVER, REQUEST)]
     assert len({call.key for call in calls}) == len(calls)
+    assert Call(SERVER, replace(REQUEST, usual_tokens=9)).key == Call(SERVER, REQUEST).key
     assert Call(SERVER, replace(REQUEST, temperature=0)).key == Call(SERVER, replace(REQUEST, temperature=0.0)).key
     assert make_key(calls[0].content) == calls[0].key
 
@@ -37,9 +39,13 @@ def test_everything_that_can_change_a_reply_is_in_the_key() -> None:
 def test_only_what_is_given_is_sent() -> None:
     assert make_body(SERVER, REQUEST) == {
         "model": "judge",
-        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why? And how?"}],
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "Why?"}, {"type": "text", "text": " And how?"}]},
+        ],
         "max_tokens": 5,
     }
+    assert set(make_body(SERVER, replace(REQUEST, max_tokens=None, usual_tokens=9))) == {"model", "messages"}
     full = replace(REQUEST, temperature=0.0, top_p=1.0, seed=0, response_format={"type": "json_object"}, repeat=3)
     assert set(make_body(SERVER, full)) == {
         "model", "messages", "max_tokens", "temperature", "top_p", "seed", "response_format"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,9 @@ def test_bounds_are_above_and_estimates_near() -> None:
     assert bound.output == 7
     assert bound.input >= 800 + 1445
     assert bound_usage(request).input > bound.input
+    endless = replace(request, max_tokens=None)
+    assert bound_usage(endless).output == 16_384  # as long as any
+    assert bound_usage(replace(endless, usual_tokens=512)).output == 512
     assert 240 < estimate_input(ask()) < 270
     assert PRICE.cost(Usage(1_000_000, 500_000, 1_000_000)) == 5 + 2.5 + 20
 
