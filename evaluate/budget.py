@@ -10,6 +10,8 @@ _SHARE = 0.6
 """Of the free memory; the rest is for what cannot be foreseen, such as fragments. Too much is halved anyway."""
 _MOST_TILES = 64
 """More at once are no faster."""
+_PATCHES = 4
+"""Of a picture, for one token."""
 PROCESSES = "EVALUATE_PROCESSES"
 """How many processes share the memory of the host."""
 
@@ -37,18 +39,39 @@ class Budget:
     @classmethod
     def measure(cls, model: Any, device: Any) -> Budget:
         """The budget of a chat model that lies on a device already."""
-        config = model.config.llm_config
         size = next(model.language_model.parameters()).element_size()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        cached = 2 * config.num_hidden_layers * heads * width
-        computed = 8 * config.hidden_size + 3 * config.intermediate_size
         vision = model.config.vision_config
         side = model.config.image_size // vision.patch_size
         per_tile = size * (side * side + 1) * (8 * vision.hidden_size + 2 * vision.intermediate_size)
         room = int(_SHARE * free_memory(device))
         # Tiles and tokens are not computed at the same time.
-        return cls(room, size * (cached + computed), size + 1, max(1, min(_MOST_TILES, room // per_tile)))
+        tiles = max(1, min(_MOST_TILES, room // per_tile))
+        return cls(room, size * _count_numbers(model.config.llm_config), size + 1, tiles)
+
+    @classmethod
+    def measure_foreign(cls, model: Any, device: Any) -> Budget | None:
+        """The budget of a model of transformers; None where its configuration has other names than most.
+
+        Its vision tower is given the pictures of a batch all at once, and gives a token for four patches at most.
+        """
+        try:
+            size = next(model.parameters()).element_size()
+            per_token = _count_numbers(model.config.get_text_config())
+            vision = getattr(model.config, "vision_config", None)
+            width = int(getattr(vision, "embed_dim", None) or getattr(vision, "hidden_size", None) or 0)
+            inner = int(getattr(vision, "intermediate_size", None) or 4 * width)
+            seen = _PATCHES * (8 * width + 2 * inner)
+            return cls(int(_SHARE * free_memory(device)), size * max(per_token, seen), size + 1, _MOST_TILES)
+        except (AttributeError, TypeError):
+            return None
+
+
+def _count_numbers(config: Any) -> int:
+    """Numbers that a decoder keeps of a token in all layers, and those that one layer computes of it."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cached = 2 * config.num_hidden_layers * heads * width
+    return int(cached + 8 * config.hidden_size + 3 * config.intermediate_size)
 
 
 def free_memory(device: Any) -> int:

@@ -10,6 +10,7 @@ from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
 from evaluate.processes import find_place
 from evaluate.sample import Generation
+from evaluate.token_gauge import TokenGauge
 from internvl.errors import InputError
 from internvl.folder import check_folder, weight_files
 from internvl.hub import find_folder
@@ -17,7 +18,24 @@ from internvl.hub import find_folder
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from internvl.processor import Prompt
+    from internvl.conversation import Conversation
+    from internvl.processor import InternVLProcessor, Prompt
+
+
+class PromptProcessor(TokenGauge):
+    """What worker processes get of a predictor: it prepares prompts, measures them, and does not hold the model."""
+
+    def __init__(self, owner: InternVLProcessor) -> None:
+        super().__init__(owner.tokenizer)
+        self.owner = owner
+
+    def __call__(self, chat: Conversation) -> Prompt:
+        """Prepare one prompt."""
+        return self.owner.prompt(chat)
+
+    def count(self, chat: Conversation) -> int:
+        """Tokens of the whole prompt."""
+        return self.owner.count(chat)
 
 
 class InternVLPredictor:
@@ -35,14 +53,13 @@ class InternVLPredictor:
 
         logging.disable_progress_bar()
         self.chat_processor = InternVLProcessor.from_pretrained(folder)
-        # An attribute and no method of this class: what worker processes get must not hold the model.
-        self.processor = self.chat_processor.prompt
+        self.processor = PromptProcessor(self.chat_processor)
         places = [torch.device(device) for device in devices]
         self.device = places[0]
         dtype = choose_dtype(self.device)
         self.precision = str(dtype).removeprefix("torch.")
         self.model = load_model(folder, dtype=dtype, devices=places)
-        self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
+        self.context, self.alike = measure_context(self.model.config.llm_config.to_dict())
         self.budget = Budget.measure(self.model, self.device)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -60,9 +77,9 @@ class InternVLPredictor:
         together: list[int] = []
         for place, prompt in enumerate(batch):
             length = len(prompt.input_ids) + generation.max_new_tokens
-            if self.longest is not None and length > self.longest:
+            if self.context is not None and length > self.context:
                 answers[place] = InputError(
-                    f"length: expected at most {self.longest} tokens with the {generation.max_new_tokens} of the "
+                    f"length: expected at most {self.context} tokens with the {generation.max_new_tokens} of the "
                     f"answer, got {length}; allow fewer tiles or pictures"
                 )
             elif self.alike is not None and length > self.alike:
