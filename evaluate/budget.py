@@ -10,6 +10,8 @@ _SHARE = 0.6
 """Of the free memory; the rest is for what cannot be foreseen, such as fragments. Too much is halved anyway."""
 _MOST_TILES = 64
 """More at once are no faster."""
+_TOGETHER = 8192
+"""Longer rows are quicker one by one than under a mask."""
 _PATCHES = 4
 """Of a picture, for one token."""
 PROCESSES = "EVALUATE_PROCESSES"
@@ -25,28 +27,50 @@ class Budget:
         per_token: bytes of a token: its keys and values in all layers, and what one layer computes of it.
         per_pair: bytes of a query and a key of the same row, in the mask.
         tiles: that pass through the vision tower at once.
+        per_tile: bytes of one of them there; 0 where it is counted with the tokens.
+        square: tokens of the longest rows that share a mask; longer ones are read one by one, beams apart.
+        together: tokens of the longest rows that may share a batch; None for any.
     """
 
     bytes: int
     per_token: int
     per_pair: int
     tiles: int
+    per_tile: int = 0
+    square: int | None = None
+    together: int | None = None
 
-    def fits(self, rows: int, length: int) -> bool:
+    def fits(self, rows: int, length: int, beams: int = 1) -> bool:
         """Whether there is room for rows of a length, their answers included."""
-        return rows * length * (self.per_token + length * self.per_pair) <= self.bytes
+        if rows > 1 and self.together is not None and length > self.together:
+            return False
+        return self.foresee(rows, length, beams) <= self.bytes
+
+    def foresee(self, rows: int, length: int, beams: int = 1) -> int:
+        """Bytes that rows of a length take; one row by itself needs no mask, because nothing is filled up."""
+        masked = rows > 1 and (beams > 1 or self.square is None or length <= self.square)
+        return rows * beams * length * (self.per_token + (length * self.per_pair if masked else 0))
+
+    def foresee_tiles(self, count: int) -> int:
+        """Bytes that so many tiles take, which is before the tokens."""
+        return min(count, self.tiles) * self.per_tile
 
     @classmethod
     def measure(cls, model: Any, device: Any) -> Budget:
         """The budget of a chat model that lies on a device already."""
+        from internvl.model.decode import DECODERS, WIDE
+
         size = next(model.language_model.parameters()).element_size()
         vision = model.config.vision_config
         side = model.config.image_size // vision.patch_size
         per_tile = size * (side * side + 1) * (8 * vision.hidden_size + 2 * vision.intermediate_size)
+        # Its bytes, their floats, and the numbers of the model's kind that those become, twice on a CPU.
+        per_tile += 3 * model.config.image_size**2 * (1 + 4 + 2 * size)
         room = int(_SHARE * free_memory(device))
         # Tiles and tokens are not computed at the same time.
         tiles = max(1, min(_MOST_TILES, room // per_tile))
-        return cls(room, size * _count_numbers(model.config.llm_config), size + 1, tiles)
+        square = WIDE if model.config.llm_config.model_type in DECODERS else None
+        return cls(room, size * _count_numbers(model.config.llm_config), size + 1, tiles, per_tile, square)
 
     @classmethod
     def measure_foreign(cls, model: Any, device: Any) -> Budget | None:
@@ -61,7 +85,8 @@ class Budget:
             width = int(getattr(vision, "embed_dim", None) or getattr(vision, "hidden_size", None) or 0)
             inner = int(getattr(vision, "intermediate_size", None) or 4 * width)
             seen = _PATCHES * (8 * width + 2 * inner)
-            return cls(int(_SHARE * free_memory(device)), size * max(per_token, seen), size + 1, _MOST_TILES)
+            room = int(_SHARE * free_memory(device))
+            return cls(room, size * max(per_token, seen), size + 1, _MOST_TILES, together=_TOGETHER)
         except (AttributeError, TypeError):
             return None
 

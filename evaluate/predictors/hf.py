@@ -70,7 +70,7 @@ class HFPredictor:
     def fits(self, rows: int, longest: int, generation: Generation) -> bool:
         """Whether the memory of the device is enough for a batch."""
         most = longest + generation.max_new_tokens
-        return self.budget is None or self.budget.fits(rows * generation.num_beams, most)
+        return self.budget is None or self.budget.fits(rows, most, generation.num_beams)
 
     def generate(self, batch: Sequence[Row], generation: Generation) -> list[str | InputError]:
         """Greedy or beam search; prompts whose tensors have other shapes are batches of their own."""

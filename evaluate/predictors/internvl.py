@@ -69,7 +69,7 @@ class InternVLPredictor:
 
     def fits(self, rows: int, longest: int, generation: Generation) -> bool:
         """Whether the memory of the device is enough for a batch."""
-        return self.budget.fits(rows * generation.num_beams, longest + generation.max_new_tokens)
+        return self.budget.fits(rows, longest + generation.max_new_tokens, generation.num_beams)
 
     def generate(self, batch: Sequence[Prompt], generation: Generation) -> list[str | InputError]:
         """Greedy or beam search on a left-padded batch; one prompt where tokens are drawn."""
@@ -126,19 +126,22 @@ class InternVLPredictor:
         """Visual tokens of each picture; a picture of this batch or the one before it is encoded once."""
         import torch
 
-        known, self._seen = self._seen, {}
-        for tiles in pictures:
-            if id(tiles) in known:
-                self._seen[id(tiles)] = known[id(tiles)]
-        new = list({id(tiles): tiles for tiles in pictures if id(tiles) not in self._seen}.values())
+        asked = {id(tiles): tiles for tiles in pictures}
+        # Copies, or a single picture would keep the tokens of a whole batch.
+        self._seen = {key: (tiles, tokens.clone()) for key, (tiles, tokens) in self._seen.items() if key in asked}
+        new = [tiles for key, tiles in asked.items() if key not in self._seen]
         if new:
-            with torch.inference_mode():
-                parts = [
-                    self.model.encode_images(part.to(self.device)) for part in torch.cat(new).split(self.budget.tiles)
-                ]
-            encoded = torch.cat(parts).split([len(tiles) for tiles in new])
+            each = [tile for tiles in new for tile in tiles]
+            encoded: Any = None
+            for start in range(0, len(each), self.budget.tiles):
+                part = torch.stack(each[start : start + self.budget.tiles])
+                with torch.inference_mode():
+                    tokens = self.model.encode_images(part.to(self.device))
+                    encoded = tokens.new_empty((len(each), *tokens.shape[1:])) if encoded is None else encoded
+                    encoded[start : start + len(part)] = tokens
             # The tiles are kept too, so that no other tensor gets their number.
-            self._seen |= {id(tiles): (tiles, tokens) for tiles, tokens in zip(new, encoded, strict=True)}
+            found = zip(new, encoded.split([len(tiles) for tiles in new]), strict=True)
+            self._seen |= {id(tiles): (tiles, tokens) for tiles, tokens in found}
         return [self._seen[id(tiles)][1] for tiles in pictures]
 
 
