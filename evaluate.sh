@@ -3,7 +3,7 @@
 set -eu && unset CDPATH
 root=$(cd "$(dirname "$0")" && pwd)
 case $#:${1:-} in
-    1:-* | *:score | *:compare | *:check | *:prepare | *:fetch | *:report | *:demo) ;; # one flag alone, such as --list, or a command without a model
+    1:-* | *:score | *:compare | *:check | *:prepare | *:fetch | *:report | *:demo | *:prompts) ;; # one flag alone, such as --list, or a command without a model
     0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
     *)
         case $1 in *.py:*) file=${1%%.py:*}.py ;; *) file=$1 ;; esac

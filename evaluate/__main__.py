@@ -1,6 +1,7 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
-`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo` and `report` need no model.
+`python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `demo` and `report` need no model, and `prompts` no
+weights.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from evaluate.border import guard
 from evaluate.demo.marker import ENDING, find_demo
 from evaluate.fitting import Limits
 from evaluate.judges.options import add_judge_options, read_judge_options
-from evaluate.parser import Parser
+from evaluate.parser import Parser, add_limit_options
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
 from evaluate.processes import Place, check_devices, end_with_first, find_place, is_orphan
@@ -32,9 +33,18 @@ from evaluate.stop import Stop
 from evaluate.work import predict
 from internvl.errors import InputError
 
-COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
+COMMANDS = {
+    name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo", "prompts")
+}
 COMMANDS["compare"] = "evaluate.compare"
 """Files that are imported when they are asked for; what they have is `main`."""
+
+
+_OTHERS = (
+    "`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, `prepare <benchmark>`, "
+    "`fetch <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; `prompts <model> <benchmark>` "
+    "prints what a model is given; ask them for --help."
+)
 
 
 def build_parser() -> Parser:
@@ -42,9 +52,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `demo <benchmark>` and `report results/<model>` need no model; "
-        "ask them for --help.",
+        epilog=_OTHERS,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -97,22 +105,6 @@ def build_parser() -> Parser:
     add_limit_options(parser)
     add_judge_options(parser)
     return parser
-
-
-def add_limit_options(parser: Parser) -> None:
-    """What is said about the room of a model."""
-    parser.add_argument(
-        "--max-context-len",
-        type=int,
-        metavar="N",
-        help="tokens of a prompt, where a protocol shortens it (default: what the model has room for)",
-    )
-    parser.add_argument(
-        "--tokens-per-image",
-        type=int,
-        metavar="N",
-        help="tokens of a picture, where a protocol counts them (default: the model's)",
-    )
 
 
 def main(arguments: list[str]) -> int:

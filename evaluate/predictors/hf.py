@@ -11,6 +11,7 @@ from evaluate.chat_processor import LOCAL, ChatProcessor, explain
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.llava_frames import FRAMES, embed_frames
 from evaluate.predictor import PredictorInfo
+from evaluate.preview import Preview, Seen, collapse
 from evaluate.processes import find_place
 from evaluate.sample import Generation
 from internvl.errors import InputError, MissingError
@@ -38,7 +39,6 @@ class HFPredictor:
 
         from evaluate.budget import Budget
         from evaluate.placement import choose_dtype
-        from internvl.model.decode import measure_context
 
         logging.disable_progress_bar()
         _check_architecture(folder)
@@ -52,10 +52,7 @@ class HFPredictor:
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=self.dtype, **_spread(places), **LOCAL
         ).eval()
-        text_config = self.model.config.get_text_config()
-        # An encoder reads the prompt, and what is told is the decoder's.
-        is_one_row = not self.model.config.is_encoder_decoder
-        self.context, self.alike = measure_context(text_config.to_dict()) if is_one_row else (None, None)
+        self.context, self.alike = read_context(self.model.config)
         self.budget = Budget.measure_foreign(self.model, self.device)
         stops = self.model.generation_config.eos_token_id
         stop = stops[0] if isinstance(stops, list) and stops else stops
@@ -135,6 +132,35 @@ def describe(argument: str) -> PredictorInfo:
 def load(argument: str, *devices: Any) -> HFPredictor:
     """Load the model onto the device, or spread it over several."""
     return HFPredictor(_check_folder(find_folder(argument, refresh=False)), *devices)
+
+
+def preview(argument: str) -> Preview:
+    """The prompts of a folder, without its weights."""
+    from transformers import AutoConfig
+
+    folder = find_folder(argument)
+    if not (folder / "config.json").is_file():
+        _check_folder(folder)  # says what is missing; weights may be
+    processor = ChatProcessor(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise explain("an architecture that transformers has", folder, error) from None
+
+    def read(row: Row) -> Seen:
+        shapes = ", ".join(f"{name} {'x'.join(map(str, value.shape))}" for name, value in row.items())
+        ids = row["input_ids"][0].tolist()
+        text = collapse(processor.tokenizer, ids, str(getattr(processor.processor, "image_token", "<image>")))
+        return Seen(text, len(ids), tensors=shapes)
+
+    return Preview(processor, read, read_context(config)[0])
+
+
+def read_context(config: Any) -> tuple[int | None, int | None]:
+    """As `measure_context`; an encoder reads the prompt of some models, and what is told is the decoder's."""
+    from internvl.model.decode import measure_context
+
+    return (None, None) if config.is_encoder_decoder else measure_context(config.get_text_config().to_dict())
 
 
 def weigh(argument: str) -> int:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
+from evaluate.preview import Preview, Seen, collapse
 from evaluate.processes import find_place
 from evaluate.sample import Generation
 from evaluate.token_gauge import TokenGauge
 from internvl.errors import InputError
-from internvl.folder import check_folder, weight_files
+from internvl.folder import check_folder, read_config, weight_files
 from internvl.hub import find_folder
+from internvl.tokens import IMAGE_CONTEXT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,6 +151,25 @@ def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
     folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
     return PredictorInfo(name_results(argument, folder), identify_files(list_settings(folder), weight_files(folder)))
+
+
+def preview(argument: str) -> Preview:
+    """The prompts of a checkpoint, without its weights."""
+    from internvl.model import InternVLChatConfig
+    from internvl.model.decode import measure_context
+    from internvl.processor import InternVLProcessor
+
+    folder = find_folder(argument)
+    if not (folder / "config.json").is_file():
+        check_folder(folder)  # says what is missing; weights may be
+    owner = InternVLProcessor.from_pretrained(folder)
+
+    def read(prompt: Prompt) -> Seen:
+        text = collapse(owner.tokenizer, prompt.input_ids, IMAGE_CONTEXT)
+        return Seen(text, len(prompt.input_ids), tuple(map(len, prompt.pictures)))
+
+    language = InternVLChatConfig.from_dict(read_config(folder)).llm_config.to_dict()
+    return Preview(PromptProcessor(owner), read, measure_context(language)[0])
 
 
 def list_settings(folder: Path) -> list[Path]:
