@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Row = dict[str, Tensor]
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
+_LENGTH = "sequence-length-is-longer-than-the-specified-maximum"
+"""How transformers remembers that it has warned."""
 
 
 class ChatProcessor(TokenGauge):
@@ -38,6 +40,8 @@ class ChatProcessor(TokenGauge):
                 f"{type(self.processor).__name__}; use a model that sees pictures, or add preprocessor_config.json"
             )
         super().__init__(self.processor.tokenizer)
+        # Prompts are measured against the context of the model, so a warning of the tokenizer's limit misleads.
+        getattr(self.tokenizer, "deprecation_warnings", {})[_LENGTH] = True
         self._last: tuple[Conversation, Row] | None = None
         self._film: tuple[Video, list[Picture]] | None = None
         self._is_quick: bool | None = None

@@ -45,10 +45,13 @@ class Preview:
 
 def collapse(tokenizer: Any, ids: Sequence[int], placeholder: str) -> str:
     """The text of a prompt, every run of placeholders written as their number."""
+
+    def tell(run: re.Match[str]) -> str:
+        count = len(run[0]) // len(placeholder)
+        return f"<image: {count} token{'s' * (count != 1)}>"
+
     text = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return re.sub(
-        f"(?:{re.escape(placeholder)})+", lambda run: f"<image: {len(run[0]) // len(placeholder)} tokens>", str(text)
-    )
+    return re.sub(f"(?:{re.escape(placeholder)})+", tell, str(text))
 
 
 def tell_messages(prompt: Any) -> str:

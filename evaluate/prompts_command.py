@@ -104,7 +104,7 @@ def tell_sample(sample: Sample, preview: Preview, room: Room | None) -> tuple[li
     chat = place_frames(sample.prompt)
     numbers = tuple(range(len(chat.images))) if item.shown is None else item.shown.pictures
     count = "tokens not counted" if seen.tokens is None else f"{seen.tokens:,} tokens"
-    lines = [f"== {sample.id}: {count}, {len(numbers)} pictures", seen.text, "=="]
+    lines = [f"== {sample.id}: {count}, {len(numbers)} picture{'s' * (len(numbers) != 1)}", seen.text, "=="]
     lines += tell_pictures(chat.images, numbers, seen.tiles)
     lines += [f"tensors: {seen.tensors}"] if seen.tensors else []
     lines += tell_cut(item.shown, len(chat.images)) if item.shown is not None else []

@@ -11,7 +11,7 @@ def test_runs_of_placeholders_become_their_number() -> None:
     tokenizer = tiny_tokenizer()
     text = f"<|im_start|>user\n<img>{IMAGE_CONTEXT * 256}</img>\nIs  it <img>{IMAGE_CONTEXT}</img> , or not ?<|im_end|>"
     ids = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-    expected = "<|im_start|>user\n<img><image: 256 tokens></img>\nIs  it <img><image: 1 tokens></img> , or not ?"
+    expected = "<|im_start|>user\n<img><image: 256 tokens></img>\nIs  it <img><image: 1 token></img> , or not ?"
     assert collapse(tokenizer, ids, IMAGE_CONTEXT) == f"{expected}<|im_end|>"
     assert collapse(tokenizer, ids[:4], "<nowhere>") == tokenizer.decode(ids[:4])
 

@@ -106,7 +106,7 @@ def test_prompts_of_servers_and_other_adapters_are_told(root: Path, capsys: pyte
     assert any('"url": "<image/png, ' in line for line in lines)
     code, lines, _ = ask(capsys, root, "fake:yes", "quickstart,film", "--samples", "3")
     assert code == 0
-    assert sum(line.endswith("tokens not counted, 1 pictures") for line in lines) == 3
+    assert sum(line.endswith("tokens not counted, 1 picture") for line in lines) == 3
     assert "== film: tokens not counted, 6 pictures" in lines
 
 
