@@ -80,13 +80,18 @@ class Budget:
         """
         try:
             size = next(model.parameters()).element_size()
-            per_token = _count_numbers(model.config.get_text_config())
+            config = model.config.get_text_config()
+            per_token = _count_numbers(config)
+            if not model._supports_logits_to_keep():
+                per_token += 2 * config.vocab_size  # of every token, and once more in float32
             vision = getattr(model.config, "vision_config", None)
             width = int(getattr(vision, "embed_dim", None) or getattr(vision, "hidden_size", None) or 0)
             inner = int(getattr(vision, "intermediate_size", None) or 4 * width)
             seen = _PATCHES * (8 * width + 2 * inner)
             room = int(_SHARE * free_memory(device))
-            return cls(room, size * max(per_token, seen), size + 1, _MOST_TILES, together=_TOGETHER)
+            is_plain = config._attn_implementation == "eager"  # the weights of all heads, before and after the softmax
+            per_pair = 2 * config.num_attention_heads * size if is_plain else size + 1
+            return cls(room, size * max(per_token, seen), per_pair, _MOST_TILES, together=_TOGETHER)
         except (AttributeError, TypeError):
             return None
 

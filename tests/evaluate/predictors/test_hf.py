@@ -118,7 +118,9 @@ def test_prompt_that_is_too_long_is_an_error_and_the_others_are_answered(
 def test_room_is_asked_for(predictors: dict[str, HFPredictor]) -> None:
     for predictor in predictors.values():
         assert predictor.fits(1, 100, FIVE)
-        assert not predictor.fits(1, 10**7, FIVE)
+        assert not predictor.fits(1, 10**8, FIVE)
+        assert predictor.budget is not None
+        assert predictor.budget.per_pair == 5, "float32, and a byte of the mask"
         predictor.model.config, config = SimpleNamespace(), predictor.model.config
         assert Budget.measure_foreign(predictor.model, torch.device("cpu")) is None
         predictor.model.config = config
