@@ -3,7 +3,7 @@
 set -eu && unset CDPATH
 root=$(cd "$(dirname "$0")" && pwd)
 case $#:${1:-} in
-    1:-* | *:score | *:compare | *:check | *:prepare | *:fetch | *:combine-images | *:report | *:demo | *:inst-it | *:milebench-table) ;; # one flag alone, such as --list, or a command without a model
+    1:-* | *:score | *:compare | *:check | *:prepare | *:fetch | *:combine-images | *:report | *:demo | *:inst-it | *:milebench-table | *:prompts) ;; # one flag alone, such as --list, or a command
     0: | 1:*) echo "usage: GPUS=8 sh evaluate.sh <checkpoint> <benchmark>[,<benchmark>...] [flags]" >&2; exit 2 ;;
     *)
         case $1 in *.py:*) file=${1%%.py:*}.py ;; *.yaml:*) file=${1%%.yaml:*}.yaml ;; *.yml:*) file=${1%%.yml:*}.yml ;; *) file=$1 ;; esac

@@ -161,9 +161,9 @@ def run_ours(predictor: InternVLPredictor, batches: Iterable[list[Item]], genera
     """All answers of the predictor, as `evaluate/module.py` asks for them."""
     answers: Answers = {}
     for batch in batches:
-        assert all(error is None for _, _, error in batch)
-        texts = predictor.generate([prompt for _, prompt, _ in batch], generation)
-        answers |= zip((name for name, _, _ in batch), texts, strict=True)
+        assert all(item.error is None for item in batch)
+        texts = predictor.generate([item.prompt for item in batch], generation)
+        answers |= zip((item.id for item in batch), texts, strict=True)
     return answers
 
 

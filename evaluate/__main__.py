@@ -1,7 +1,7 @@
 """`python -m evaluate <model> <benchmark>[,<benchmark>...]`: checks everything cheap first, predicts, then scores.
 
 `python -m evaluate score`, `compare`, `check`, `prepare`, `fetch`, `combine-images`, `demo`, `report`, `inst-it` and
-`milebench-table` need no model.
+`milebench-table` need no model, and `prompts` no weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from evaluate.border import guard
 from evaluate.demo.marker import ENDING, find_demo
 from evaluate.fitting import Limits
 from evaluate.judges.options import add_judge_options, read_judge_options
-from evaluate.parser import Parser
+from evaluate.parser import Parser, add_limit_options
 from evaluate.predictor import PredictorInfo, describe
 from evaluate.predictor_file import split_entry
 from evaluate.preflight import Mistakes, estimate_bytes, load_all, note_keys, require_room
@@ -34,7 +34,9 @@ from evaluate.stop import Stop
 from evaluate.work import predict
 from internvl.errors import InputError
 
-COMMANDS = {name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo")}
+COMMANDS = {
+    name: f"evaluate.{name}_command" for name in ("score", "check", "prepare", "fetch", "report", "demo", "prompts")
+}
 COMMANDS |= {
     "compare": "evaluate.compare",
     "combine-images": "evaluate.combine_images_command",
@@ -44,14 +46,20 @@ COMMANDS |= {
 """Files that are imported when they are asked for; what they have is `main`."""
 
 
+_OTHERS = (
+    "`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, `prepare <benchmark>`, "
+    "`fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>`, `inst-it` (published files "
+    "of answers) and `milebench-table` need no model; `prompts <model> <benchmark>` prints what a model is given; ask "
+    "them for --help."
+)
+
+
 def build_parser() -> Parser:
     """The command line."""
     parser = Parser(
         prog="sh evaluate.sh",
         description="Evaluate a model on benchmarks. The same command goes on where a killed one stopped.",
-        epilog="`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, "
-        "`prepare <benchmark>`, `fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>`, "
-        "`inst-it` (published files of answers) and `milebench-table` need no model; ask them for --help.",
+        epilog=_OTHERS,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -128,18 +136,7 @@ def add_model_options(parser: Parser) -> None:
         help="YAML file in which <model> is an entry: the same as FILE:<model>",
     )
     parser.renamed = {"--model_name": "the entry where the checkpoint stands, as the first word"}
-    parser.add_argument(
-        "--max-context-len",
-        type=int,
-        metavar="N",
-        help="tokens of a prompt, where a protocol shortens it (default: what the model has room for)",
-    )
-    parser.add_argument(
-        "--tokens-per-image",
-        type=int,
-        metavar="N",
-        help="tokens of a picture, where a protocol counts them (default: the model's)",
-    )
+    add_limit_options(parser)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
 from evaluate.fitting import Shown
 
 _LONG = 4096
-"""A window of prompts that are longer than this on average is closed before it is full: their pictures take memory."""
+"""A window of prompts that are longer than this on average is closed before it is full: they take time and memory."""
 
 
 class Item(NamedTuple):
@@ -33,6 +33,7 @@ class Batches:
         window: prompts that are put into order together.
         measure: the length of a prompt.
         fits: whether there is memory for so many rows of such a length.
+        held: bytes of prepared prompts after which a window is closed before it is full; None for any number.
     """
 
     def __init__(
@@ -43,25 +44,31 @@ class Batches:
         window: int,
         measure: Callable[[Any], int],
         fits: Callable[[int, int], bool],
+        held: int | None = None,
     ) -> None:
         self.groups = groups
         self.rows = rows
         self.window = window
         self.measure = measure
         self.fits = fits
+        self.held = held
 
     def __iter__(self) -> Iterator[list[Item]]:
         failed: list[Item] = []
         waiting: list[list[tuple[int, Item]]] = []
+        parts: dict[int, int] = {}
         for group in self.groups:
             failed += [item for item in group if item.error is not None]
             sized = [(self.measure(item.prompt), item) for item in group if item.error is None]
             if sized:
                 waiting.append(sorted(sized, key=lambda pair: -pair[0]))
+            for _, item in sized:
+                parts.update(weigh_parts(item.prompt))
             lengths = [length for group in waiting for length, _ in group]
-            if len(lengths) + len(failed) >= self.window or sum(lengths) >= self.window * _LONG:
+            is_full = len(lengths) + len(failed) >= self.window or sum(lengths) >= self.window * _LONG
+            if is_full or (self.held is not None and sum(parts.values()) >= self.held):
                 yield from self._cut(waiting, failed)
-                waiting, failed = [], []
+                waiting, failed, parts = [], [], {}
         yield from self._cut(waiting, failed)
 
     def _cut(self, groups: list[list[tuple[int, Item]]], failed: list[Item]) -> Iterator[list[Item]]:
@@ -79,3 +86,18 @@ class Batches:
             longest = max(longest, length)
         if batch:
             yield batch
+
+
+def weigh_parts(prompt: Any) -> Iterator[tuple[int, int]]:
+    """The tensors and texts of a prepared prompt: number, by which a shared one is known, and bytes."""
+    if hasattr(prompt, "nbytes"):
+        yield id(prompt), prompt.nbytes
+    elif isinstance(prompt, str | bytes):
+        yield id(prompt), len(prompt)
+    elif hasattr(prompt, "pictures"):
+        yield from weigh_parts(prompt.pictures)
+    elif isinstance(prompt, Mapping):
+        yield from weigh_parts(list(prompt.values()))
+    elif isinstance(prompt, list | tuple) and prompt and not isinstance(prompt[0], int):
+        for part in prompt:
+            yield from weigh_parts(part)

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
+import torch
 from torch.utils.data import DataLoader
 
 from evaluate.batches import Batches
+from evaluate.budget import free_memory
 from evaluate.fitting import Limits, Room, find_room
 from evaluate.predictor import measure_prompt
 from evaluate.prompts import PromptDataset
 from evaluate.sample import Generation, Sample
-from evaluate.shares import share_out
+from evaluate.shares import count_pictures, share_out
 from internvl.workers import START_METHOD, allow_many_files, end_with_parent, shield_workers
 
 _NO_LIMITS = Limits()
 _PICTURES_AHEAD = 512
-"""Prepared pictures that wait at most: memory for them is not asked for."""
+"""Prepared pictures that wait in worker processes at most."""
+_HELD = 2**30
+_HELD_SHARE = 8
+"""Bytes of prepared prompts that are put into order together: at most so many, and this part of the free memory."""
 
 
 class BenchmarkDataModule(L.LightningDataModule):
@@ -67,7 +72,7 @@ def make_batches(
     if workers:
         allow_many_files()
         shield_workers()
-    pictures = max((len(sample.prompt.images) for group in groups[:1] for sample in group), default=0)
+    pictures = max((count_pictures(sample) for group in groups[:1] for sample in group), default=0)
     # A window is put into order as a whole, so the next one has to be under way while this one is answered.
     ahead = min(window, _PICTURES_AHEAD // max(1, pictures))
     loader = DataLoader(
@@ -88,4 +93,5 @@ def make_batches(
         window=window,
         measure=lambda prompt: measure_prompt(predictor, prompt),
         fits=(lambda rows, longest: fits(rows, longest, generation)) if fits else (lambda rows, longest: True),
+        held=min(_HELD, free_memory(torch.device("cpu")) // _HELD_SHARE),
     )

@@ -31,3 +31,19 @@ class Parser(argparse.ArgumentParser):
             message = f"expected a known option, got {unknown}"
         print(f"error: option: {message}; {hint}", file=sys.stderr)
         sys.exit(2)
+
+
+def add_limit_options(parser: Parser) -> None:
+    """What is said about the room of a model."""
+    parser.add_argument(
+        "--max-context-len",
+        type=int,
+        metavar="N",
+        help="tokens of a prompt, where a protocol shortens it (default: what the model has room for)",
+    )
+    parser.add_argument(
+        "--tokens-per-image",
+        type=int,
+        metavar="N",
+        help="tokens of a picture, where a protocol counts them (default: the model's)",
+    )

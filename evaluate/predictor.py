@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from evaluate.fitting import Limits
 from evaluate.predictor_file import describe_file, load_file, split_entry, split_file
+from evaluate.preview import Preview
 from evaluate.sample import Generation
 from evaluate.user_file import import_file
 from internvl.conversation import Conversation
@@ -95,6 +96,20 @@ def load_predictor(spec: str, *devices: Any) -> Predictor:
         return load_file(found[0], found[1], *devices)
     predictor: Predictor = found[0].load(found[1], *devices)
     return predictor
+
+
+def load_preview(spec: str) -> tuple[Preview, PredictorInfo]:
+    """What is known of a model's prompts, and what it says about them; the name and the fingerprint are not needed.
+
+    Adapters without `preview` are loaded whole.
+    """
+    adapter, argument = _find(spec)
+    if not isinstance(adapter, Path) and hasattr(adapter, "preview"):
+        preview: Preview = adapter.preview(argument)
+        return preview, PredictorInfo("", "")
+    info = describe(spec)
+    predictor = load_predictor(spec, "cpu")
+    return Preview(predictor.processor, context=getattr(predictor, "context", None)), info
 
 
 def find_scale(spec: str) -> Callable[[], int] | None:

@@ -46,8 +46,16 @@ def group_samples(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 def estimate(sample: Sample) -> int:
     """About how many tokens a prompt has; how many tiles its pictures become is not known before they are opened."""
-    pictures = len(sample.prompt.images) or (_FRAMES if sample.prompt.video else 0)
-    return pictures * _PICTURE_TOKENS + sum(len(turn.text) for turn in sample.prompt.turns) // 4 + _TEMPLATE_TOKENS
+    return (
+        count_pictures(sample) * _PICTURE_TOKENS
+        + sum(len(turn.text) for turn in sample.prompt.turns) // 4
+        + _TEMPLATE_TOKENS
+    )
+
+
+def count_pictures(sample: Sample) -> int:
+    """The pictures of a prompt, or about how many frames its video will have."""
+    return len(sample.prompt.images) or (_FRAMES if sample.prompt.video else 0)
 
 
 def _name_pictures(sample: Sample) -> Any:

@@ -23,7 +23,7 @@ from internvl.errors import InputError
 from internvl.folder import read_config
 from internvl.hub import find_folder
 from internvl.template import ChatTemplate, find_template
-from internvl.tiler import ImageTiler, open_picture
+from internvl.tiler import ImageTiler, open_picture, read_size
 from internvl.tokenizer import read_tokenizer
 from internvl.tokens import IGNORE_INDEX, IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 
@@ -155,15 +155,32 @@ class InternVLProcessor:
             InputError: as `__call__`.
         """
         try:
-            if chat.video is not None:
-                if self._frames is None or self._frames[0] != chat.video:
-                    self._frames = chat.video, _read_frames(chat.video)
-                chat = chat.with_frames(self._frames[1])
+            chat = self._place_frames(chat)
             pictures = self._cut_once(chat)
             row = self._encode_row(chat.turns, [len(tiles) * self.tokens_per_tile for tiles in pictures], False)
             return Prompt(self._fit(row, False)["input_ids"].tolist(), pictures)
         except InputError as error:
             raise _name_source(error, chat) from None
+
+    def count(self, chat: Conversation) -> int:
+        """Tokens of the prompt that `prompt` makes, without decoding a picture.
+
+        Raises:
+            InputError: as `__call__`.
+        """
+        try:
+            chat = self._place_frames(chat)
+            ids = self._tokenize(chat.turns, len(chat.images), training=False).input_ids
+            return len(ids) + sum(tiles * self.tokens_per_tile - 1 for tiles in self.count_tiles(chat))
+        except InputError as error:
+            raise _name_source(error, chat) from None
+
+    def count_tiles(self, chat: Conversation) -> list[int]:
+        """How many tiles every picture becomes; only where that depends on its size, the file is looked into."""
+        tiler, budget = self._choose_tiler(chat, None)
+        if not tiler.dynamic:
+            return [1] * len(chat.images)
+        return [tiler.count(*read_size(picture), budget) for picture in chat.images]
 
     def tiles(self, chat: Conversation, max_tiles: int | None = None, augment: Random | None = None) -> list[Tensor]:
         """The tiles of every picture; several pictures share the budget of tiles, video frames have one each."""
@@ -177,6 +194,14 @@ class InternVLProcessor:
         """How its pictures are cut, and the most tiles that each of them may become."""
         tiler = replace(self.tiler, dynamic=False) if chat.one_tile_each else self.tiler
         return tiler, max(1, (max_tiles or tiler.max_tiles) // max(1, len(chat.images))) if tiler.dynamic else 1
+
+    def _place_frames(self, chat: Conversation) -> Conversation:
+        """The conversation with the frames of its video; those of the one before are kept."""
+        if chat.video is None:
+            return chat
+        if self._frames is None or self._frames[0] != chat.video:
+            self._frames = chat.video, _read_frames(chat.video)
+        return chat.with_frames(self._frames[1])
 
     def _cut_once(self, chat: Conversation) -> tuple[Tensor, ...]:
         """The tiles of every picture; those that the prompt before this one had too are not made again."""

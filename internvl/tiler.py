@@ -55,6 +55,23 @@ def open_picture(picture: Picture, *, refuse_truncated: bool = False) -> Image.I
         ) from None
 
 
+def read_size(picture: Picture) -> tuple[int, int]:
+    """Width and height of a picture, without decoding it.
+
+    Raises: as `open_picture`.
+    """
+    if isinstance(picture, Image.Image):
+        return picture.size
+    if isinstance(picture, StoredPicture):
+        picture = picture.read()
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
+            return image.size
+    except Exception:  # the message is that of the picture's decoding
+        return open_picture(picture).size
+
+
 @lru_cache(maxsize=64)
 def _grids(min_tiles: int, max_tiles: int) -> tuple[tuple[int, int], ...]:
     """All (columns, rows) with a permitted number of tiles, fewest tiles first."""

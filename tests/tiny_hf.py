@@ -27,28 +27,41 @@ _CHAT = (
 )
 
 
-def write_llava_next(folder: Path) -> Path:
-    """Pictures of one size are cut into as many pieces as their shape asks for."""
+def write_llava_next(
+    folder: Path, *, siglip: bool = False, chat: str = _CHAT, side: int = IMAGE_SIZE, **changes: Any
+) -> Path:
+    """Pictures of one size are cut into as many pieces as their shape asks for.
+
+    Args:
+        folder: where to.
+        siglip: the vision tower puts nothing in front of the patches, and words are read by Qwen2.
+        chat: the template, with SLOT for a picture.
+        side: pixels of a tile.
+        changes: other values of the language model.
+    """
     tokenizer = _make_tokenizer("<image>")
-    grids = [[IMAGE_SIZE, 2 * IMAGE_SIZE], [2 * IMAGE_SIZE, IMAGE_SIZE], [2 * IMAGE_SIZE, 2 * IMAGE_SIZE]]
-    vision = _sizes() | {"model_type": "clip_vision_model", "image_size": IMAGE_SIZE, "patch_size": 14}
+    grids = [[side, 2 * side], [2 * side, side], [2 * side, 2 * side]]
+    kind, language = ("siglip_vision_model", "qwen2") if siglip else ("clip_vision_model", "llama")
+    vision = _sizes() | {"model_type": kind, "image_size": side, "patch_size": 14}
+    strategy = "full" if siglip else "default"
     config = LlavaNextConfig(
-        vision_config=vision | {"projection_dim": 32},
-        text_config=_language(tokenizer) | {"model_type": "llama"},
+        vision_config=vision if siglip else vision | {"projection_dim": 32},
+        text_config=_language(tokenizer) | {"model_type": language, **changes},
+        vision_feature_select_strategy=strategy,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         image_grid_pinpoints=grids,
-        image_seq_length=16,
+        image_seq_length=(side // 14) ** 2,
     )
-    size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    size = {"height": side, "width": side}
     processor = LlavaNextProcessor(
         LlavaNextImageProcessor(
-            size={"shortest_edge": IMAGE_SIZE}, crop_size=size, image_grid_pinpoints=grids, do_center_crop=True
+            size={"shortest_edge": side}, crop_size=size, image_grid_pinpoints=grids, do_center_crop=True
         ),
         tokenizer,
         patch_size=14,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=_CHAT.replace("SLOT", "<image>\n"),
+        vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=int(not siglip),
+        chat_template=chat.replace("SLOT", "<image>\n"),
     )
     return _write(folder, LlavaNextForConditionalGeneration, config, processor)
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluate.chat_processor import LOCAL, ChatProcessor, explain
 from evaluate.fingerprint import identify_files, name_results
-from evaluate.messages import split_messages
+from evaluate.llava_frames import FRAMES, embed_frames
 from evaluate.predictor import PredictorInfo
+from evaluate.preview import Preview, Seen, collapse
 from evaluate.processes import find_place
 from evaluate.sample import Generation
-from internvl.conversation import Conversation
 from internvl.errors import InputError, MissingError
 from internvl.folder import read_json, weight_files
 from internvl.hub import find_folder
@@ -23,56 +24,9 @@ if TYPE_CHECKING:
     Row = dict[str, Tensor]
 
 _SETTINGS = ("*.json", "*.jinja", "*.model", "*.txt")
-_LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _FILLED = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids")
 """One value per token: padded on the left."""
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")
-
-
-class ChatProcessor:
-    """A conversation as the tensors that the folder's own processor makes of it."""
-
-    def __init__(self, folder: Path) -> None:
-        from transformers import AutoProcessor
-
-        try:
-            self.processor: Any = AutoProcessor.from_pretrained(folder, **_LOCAL)
-        except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
-            raise _explain("a processor that transformers can read", folder, error) from None
-        if not hasattr(self.processor, "image_processor"):
-            raise InputError(
-                f"checkpoint: expected a processor of text and pictures in {folder}, got "
-                f"{type(self.processor).__name__}; use a model that sees pictures, or add preprocessor_config.json"
-            )
-        self.tokenizer: Any = self.processor.tokenizer
-
-    def __call__(self, chat: Conversation) -> Row:
-        """Tensors of one prompt, each with a first dimension."""
-        from jinja2 import TemplateError
-
-        from internvl.tiler import open_picture
-
-        def describe_part(part: Any) -> dict[str, Any]:
-            if isinstance(part, str):
-                return {"type": "text", "text": part}
-            return {"type": "image", "image": open_picture(part)}
-
-        try:
-            messages = [
-                {"role": message.role, "content": [describe_part(part) for part in message.parts]}
-                for message in split_messages(chat)
-            ]
-            row = self.processor.apply_chat_template(
-                messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-            )
-        except InputError as error:
-            raise type(error)(f"{chat.source}: {error}") from None
-        except (ValueError, TemplateError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"{chat.source}: prompt: expected what the model's processor takes, got {reason}; change the question"
-            ) from None
-        return dict(row)
 
 
 class HFPredictor:
@@ -83,6 +37,7 @@ class HFPredictor:
         from transformers import AutoModelForImageTextToText
         from transformers.utils import logging
 
+        from evaluate.budget import Budget
         from evaluate.placement import choose_dtype
 
         logging.disable_progress_bar()
@@ -95,8 +50,10 @@ class HFPredictor:
         self.dtype = choose_dtype(self.device)
         self.precision = str(self.dtype).removeprefix("torch.")
         self.model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=self.dtype, **_spread(places), **_LOCAL
+            folder, dtype=self.dtype, **_spread(places), **LOCAL
         ).eval()
+        self.context, self.alike = read_context(self.model.config)
+        self.budget = Budget.measure_foreign(self.model, self.device)
         stops = self.model.generation_config.eos_token_id
         stop = stops[0] if isinstance(stops, list) and stops else stops
         known = [number for number in (tokenizer.pad_token_id, stop, tokenizer.eos_token_id) if isinstance(number, int)]
@@ -107,23 +64,43 @@ class HFPredictor:
         """Tokens of a prompt, visual ones included as far as the processor puts them in."""
         return int(prompt["input_ids"].shape[1])
 
-    def generate(self, batch: Sequence[Row], generation: Generation) -> list[str]:
+    def fits(self, rows: int, longest: int, generation: Generation) -> bool:
+        """Whether the memory of the device is enough for a batch."""
+        most = longest + generation.max_new_tokens
+        return self.budget is None or self.budget.fits(rows, most, generation.num_beams)
+
+    def generate(self, batch: Sequence[Row], generation: Generation) -> list[str | InputError]:
         """Greedy or beam search; prompts whose tensors have other shapes are batches of their own."""
-        texts = [""] * len(batch)
-        for group in group_rows(batch):
-            if len(group) == 1 and len(batch) > 1 and not _can_join(batch[group[0]]) and not self._warned:
+        answers: list[str | InputError] = [""] * len(batch)
+        together: list[int] = []
+        for place, row in enumerate(batch):
+            length = self.measure(row) + generation.max_new_tokens
+            if self.context is not None and length > self.context:
+                answers[place] = InputError(
+                    f"length: expected at most {self.context} tokens with the {generation.max_new_tokens} of the "
+                    f"answer, got {length}; show fewer or smaller pictures, or take a model with a longer context"
+                )
+            elif self.alike is not None and length > self.alike:
+                [answers[place]] = self._answer(row, generation)
+            else:
+                together.append(place)
+        for group in group_rows([batch[place] for place in together]):
+            rows = [batch[together[position]] for position in group]
+            if len(rows) == 1 and len(together) > 1 and not _can_join(rows[0]) and not self._warned:
                 self._warned = True
                 print(
                     f"hf: prompts of {type(self.model).__name__} cannot share a batch, they are answered one at a time",
                     file=sys.stderr,
                 )
-            rows = [batch[position] for position in group]
             inputs = rows[0] if len(rows) == 1 else join_rows(rows, self.pad_id)
             for position, text in zip(group, self._answer(inputs, generation), strict=True):
-                texts[position] = text
-        return texts
+                answers[together[position]] = text
+        return answers
 
     def _answer(self, inputs: Row, generation: Generation) -> list[str]:
+        from internvl.model.decode import forget_length
+
+        forget_length(self.model)
         moved = {
             name: value.to(self.device, self.dtype if value.is_floating_point() else None)
             if hasattr(value, "is_floating_point")
@@ -137,8 +114,10 @@ class HFPredictor:
         else:
             for name in _SAMPLING:  # transformers warns of those that have no effect
                 setattr(self.model.generation_config, name, None)
+        if FRAMES in moved:
+            moved = {"inputs_embeds": embed_frames(self.model, moved), "attention_mask": moved["attention_mask"]}
         ids = self.model.generate(**moved, **generation.options(), pad_token_id=self.pad_id)
-        if not self.model.config.is_encoder_decoder:
+        if "input_ids" in moved and not self.model.config.is_encoder_decoder:
             ids = ids[:, inputs["input_ids"].shape[1] :]
         return [str(text) for text in self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
@@ -153,6 +132,35 @@ def describe(argument: str) -> PredictorInfo:
 def load(argument: str, *devices: Any) -> HFPredictor:
     """Load the model onto the device, or spread it over several."""
     return HFPredictor(_check_folder(find_folder(argument, refresh=False)), *devices)
+
+
+def preview(argument: str) -> Preview:
+    """The prompts of a folder, without its weights."""
+    from transformers import AutoConfig
+
+    folder = find_folder(argument)
+    if not (folder / "config.json").is_file():
+        _check_folder(folder)  # says what is missing; weights may be
+    processor = ChatProcessor(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise explain("an architecture that transformers has", folder, error) from None
+
+    def read(row: Row) -> Seen:
+        shapes = ", ".join(f"{name} {'x'.join(map(str, value.shape))}" for name, value in row.items())
+        ids = row["input_ids"][0].tolist()
+        text = collapse(processor.tokenizer, ids, str(getattr(processor.processor, "image_token", "<image>")))
+        return Seen(text, len(ids), tensors=shapes)
+
+    return Preview(processor, read, read_context(config)[0])
+
+
+def read_context(config: Any) -> tuple[int | None, int | None]:
+    """As `measure_context`; an encoder reads the prompt of some models, and what is told is the decoder's."""
+    from internvl.model.decode import measure_context
+
+    return (None, None) if config.is_encoder_decoder else measure_context(config.get_text_config().to_dict())
 
 
 def weigh(argument: str) -> int:
@@ -240,22 +248,14 @@ def _check_architecture(folder: Path) -> None:
 
     name = read_json(folder / "config.json")["model_type"]
     try:
-        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _explain(f"an architecture that transformers has ({name})", folder, error) from None
+        raise explain(f"an architecture that transformers has ({name})", folder, error) from None
     if type(config) not in AutoModelForImageTextToText._model_mapping:
         raise InputError(
             f"checkpoint: expected a model that answers with text about pictures, got {name} in {folder}; "
             "transformers has no image-text-to-text class for it"
         )
-
-
-def _explain(expected: str, folder: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:160]
-    return InputError(
-        f"checkpoint: expected {expected}, got {reason} in {folder}; code of a model folder is never run, use a folder "
-        "in the layout of transformers, or a newer transformers"
-    )
 
 
 def _spread(devices: Sequence[Any]) -> dict[str, Any]:

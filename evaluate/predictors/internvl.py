@@ -8,16 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint import identify_files, name_results
 from evaluate.predictor import PredictorInfo
+from evaluate.preview import Preview, Seen, collapse
 from evaluate.processes import find_place
 from evaluate.sample import Generation
+from evaluate.token_gauge import TokenGauge
 from internvl.errors import InputError
-from internvl.folder import check_folder, weight_files
+from internvl.folder import check_folder, read_config, weight_files
 from internvl.hub import find_folder
+from internvl.tokens import IMAGE_CONTEXT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from internvl.processor import Prompt
+    from internvl.conversation import Conversation
+    from internvl.processor import InternVLProcessor, Prompt
+
+
+class PromptProcessor(TokenGauge):
+    """What worker processes get of a predictor: it prepares prompts, measures them, and does not hold the model."""
+
+    def __init__(self, owner: InternVLProcessor) -> None:
+        super().__init__(owner.tokenizer)
+        self.owner = owner
+
+    def __call__(self, chat: Conversation) -> Prompt:
+        """Prepare one prompt."""
+        return self.owner.prompt(chat)
+
+    def count(self, chat: Conversation) -> int:
+        """Tokens of the whole prompt."""
+        return self.owner.count(chat)
 
 
 class InternVLPredictor:
@@ -35,14 +55,13 @@ class InternVLPredictor:
 
         logging.disable_progress_bar()
         self.chat_processor = InternVLProcessor.from_pretrained(folder)
-        # An attribute and no method of this class: what worker processes get must not hold the model.
-        self.processor = self.chat_processor.prompt
+        self.processor = PromptProcessor(self.chat_processor)
         places = [torch.device(device) for device in devices]
         self.device = places[0]
         dtype = choose_dtype(self.device)
         self.precision = str(dtype).removeprefix("torch.")
         self.model = load_model(folder, dtype=dtype, devices=places)
-        self.longest, self.alike = measure_context(self.model.config.llm_config.to_dict())
+        self.context, self.alike = measure_context(self.model.config.llm_config.to_dict())
         self.budget = Budget.measure(self.model, self.device)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -52,7 +71,7 @@ class InternVLPredictor:
 
     def fits(self, rows: int, longest: int, generation: Generation) -> bool:
         """Whether the memory of the device is enough for a batch."""
-        return self.budget.fits(rows * generation.num_beams, longest + generation.max_new_tokens)
+        return self.budget.fits(rows, longest + generation.max_new_tokens, generation.num_beams)
 
     def generate(self, batch: Sequence[Prompt], generation: Generation) -> list[str | InputError]:
         """Greedy or beam search on a left-padded batch; one prompt where tokens are drawn."""
@@ -60,9 +79,9 @@ class InternVLPredictor:
         together: list[int] = []
         for place, prompt in enumerate(batch):
             length = len(prompt.input_ids) + generation.max_new_tokens
-            if self.longest is not None and length > self.longest:
+            if self.context is not None and length > self.context:
                 answers[place] = InputError(
-                    f"length: expected at most {self.longest} tokens with the {generation.max_new_tokens} of the "
+                    f"length: expected at most {self.context} tokens with the {generation.max_new_tokens} of the "
                     f"answer, got {length}; allow fewer tiles or pictures"
                 )
             elif self.alike is not None and length > self.alike:
@@ -109,19 +128,22 @@ class InternVLPredictor:
         """Visual tokens of each picture; a picture of this batch or the one before it is encoded once."""
         import torch
 
-        known, self._seen = self._seen, {}
-        for tiles in pictures:
-            if id(tiles) in known:
-                self._seen[id(tiles)] = known[id(tiles)]
-        new = list({id(tiles): tiles for tiles in pictures if id(tiles) not in self._seen}.values())
+        asked = {id(tiles): tiles for tiles in pictures}
+        # Copies, or a single picture would keep the tokens of a whole batch.
+        self._seen = {key: (tiles, tokens.clone()) for key, (tiles, tokens) in self._seen.items() if key in asked}
+        new = [tiles for key, tiles in asked.items() if key not in self._seen]
         if new:
-            with torch.inference_mode():
-                parts = [
-                    self.model.encode_images(part.to(self.device)) for part in torch.cat(new).split(self.budget.tiles)
-                ]
-            encoded = torch.cat(parts).split([len(tiles) for tiles in new])
+            each = [tile for tiles in new for tile in tiles]
+            encoded: Any = None
+            for start in range(0, len(each), self.budget.tiles):
+                part = torch.stack(each[start : start + self.budget.tiles])
+                with torch.inference_mode():
+                    tokens = self.model.encode_images(part.to(self.device))
+                    encoded = tokens.new_empty((len(each), *tokens.shape[1:])) if encoded is None else encoded
+                    encoded[start : start + len(part)] = tokens
             # The tiles are kept too, so that no other tensor gets their number.
-            self._seen |= {id(tiles): (tiles, tokens) for tiles, tokens in zip(new, encoded, strict=True)}
+            found = zip(new, encoded.split([len(tiles) for tiles in new]), strict=True)
+            self._seen |= {id(tiles): (tiles, tokens) for tiles, tokens in found}
         return [self._seen[id(tiles)][1] for tiles in pictures]
 
 
@@ -129,6 +151,25 @@ def describe(argument: str) -> PredictorInfo:
     """Check the folder; the name is its last parts, as in the published result files."""
     folder = check_folder(find_folder(argument, refresh=find_place().may_fetch))
     return PredictorInfo(name_results(argument, folder), identify_files(list_settings(folder), weight_files(folder)))
+
+
+def preview(argument: str) -> Preview:
+    """The prompts of a checkpoint, without its weights."""
+    from internvl.model import InternVLChatConfig
+    from internvl.model.decode import measure_context
+    from internvl.processor import InternVLProcessor
+
+    folder = find_folder(argument)
+    if not (folder / "config.json").is_file():
+        check_folder(folder)  # says what is missing; weights may be
+    owner = InternVLProcessor.from_pretrained(folder)
+
+    def read(prompt: Prompt) -> Seen:
+        text = collapse(owner.tokenizer, prompt.input_ids, IMAGE_CONTEXT)
+        return Seen(text, len(prompt.input_ids), tuple(map(len, prompt.pictures)))
+
+    language = InternVLChatConfig.from_dict(read_config(folder)).llm_config.to_dict()
+    return Preview(PromptProcessor(owner), read, measure_context(language)[0])
 
 
 def list_settings(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from evaluate.judges.options import read_key
 from evaluate.messages import encode_picture, split_messages
 from evaluate.predictor import PredictorInfo, StoppedError
+from evaluate.preview import Preview
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
 from internvl.errors import InputError
@@ -162,6 +163,12 @@ def describe(argument: str) -> PredictorInfo:
 def load(argument: str, device: Any) -> OpenAIPredictor:
     """Nothing is asked yet."""
     return OpenAIPredictor(read_argument(argument))
+
+
+def preview(argument: str) -> Preview:
+    """Messages as they are sent; no key is needed."""
+    read_argument(argument)
+    return Preview(make_messages)
 
 
 def read_argument(argument: str) -> Server:

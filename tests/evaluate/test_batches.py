@@ -6,8 +6,10 @@ import random
 from collections.abc import Iterator
 
 import pytest
+import torch
 
-from evaluate.batches import Batches, Item
+from evaluate.batches import Batches, Item, weigh_parts
+from internvl.processor import Prompt
 
 
 def cut(groups: list[list[int | None]], *, rows: int = 4, window: int = 16, room: int = 1000) -> list[list[Item]]:
@@ -71,3 +73,34 @@ def test_a_window_of_very_long_prompts_is_closed_early() -> None:
     batches = Batches(count(), rows=1, window=64, measure=int, fits=lambda rows, longest: True)
     next(iter(batches))
     assert taken == 3
+
+
+def test_a_window_is_closed_where_its_prompts_are_as_much_as_may_be_held() -> None:
+    taken = 0
+    shared = torch.zeros(1000, dtype=torch.uint8)
+
+    def count(pictures: int) -> Iterator[list[Item]]:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            own = [torch.zeros(100, dtype=torch.uint8) for _ in range(pictures)]
+            yield [Item(str(number), Prompt([1] * 9, (shared, *own)), None)]
+
+    def take(pictures: int, held: int | None) -> int:
+        nonlocal taken
+        taken = 0
+        fits = {"measure": lambda prompt: 9, "fits": lambda rows, longest: True}
+        next(iter(Batches(count(pictures), rows=1, window=64, held=held, **fits)))
+        return taken
+
+    assert take(2, 2000) == 5
+    assert take(2, None) == 64
+    assert take(0, 2000) == 64, "a picture that they share is one"
+
+
+def test_what_prepared_prompts_hold_is_found_whatever_they_are() -> None:
+    tensor, url = torch.zeros(3, 2), "data:abc"
+    assert dict(weigh_parts(Prompt([1, 2], (tensor, tensor)))) == {id(tensor): 24}
+    assert dict(weigh_parts({"input_ids": tensor, "more": None})) == {id(tensor): 24}
+    assert dict(weigh_parts([{"content": [{"image_url": {"url": url}}]}]))[id(url)] == 8
+    assert dict(weigh_parts(5)) == dict(weigh_parts([1, 2, 3])) == {}

@@ -16,7 +16,19 @@ def test_room_is_counted_per_token_and_per_pair() -> None:
     assert not budget.fits(11, 10)
     budget = Budget(bytes=1000, per_token=0, per_pair=1, tiles=4)
     assert budget.fits(10, 10)
-    assert not budget.fits(1, 32)
+    assert not budget.fits(2, 23)
+    assert budget.fits(1, 1000), "one row needs no mask"
+
+
+def test_long_rows_share_no_mask_and_of_some_models_no_batch() -> None:
+    budget = Budget(bytes=1000, per_token=1, per_pair=1, tiles=4, per_tile=7, square=20)
+    assert budget.foresee(2, 20) == 2 * 20 * 21
+    assert budget.foresee(2, 21) == 2 * 21
+    assert budget.foresee(2, 21, beams=3) == 6 * 21 * 22
+    assert budget.foresee(1, 21, beams=3) == 3 * 21
+    assert [budget.foresee_tiles(count) for count in (1, 4, 60)] == [7, 28, 28]
+    apart = Budget(bytes=1000, per_token=1, per_pair=0, tiles=4, together=30)
+    assert [apart.fits(2, 30), apart.fits(2, 31), apart.fits(1, 31)] == [True, False, True]
 
 
 def test_a_model_with_more_heads_or_numbers_of_more_bytes_takes_more() -> None:

@@ -187,6 +187,21 @@ def test_frames_of_a_video_are_read_once_for_all_questions_about_it(tmp_path, mo
     assert [a is b for a, b in zip(processor.prompt(chat).pictures, first.pictures, strict=True)] == [True] * 3
 
 
+@pytest.mark.parametrize("tiling", [{}, {"dynamic": True, "thumbnail": True, "max_tiles": 6}])
+def test_a_prompt_is_counted_without_decoding_its_pictures(tmp_path, monkeypatch, tiling):
+    processor = tiny_processor(**tiling)
+    pictures = [
+        tiny_picture(tmp_path, f"{k}.png", size=size) for k, size in enumerate([(80, 60), (500, 60), (56, 300)])
+    ]
+    asked = [Conversation.ask("Why?", *pictures[:count]) for count in range(4)]
+    asked.append(Conversation((Turn("user", "<video>\nWhat?"),), video=Video(tmp_path)))
+    asked.append(Conversation.ask("Why?", Image.new("RGB", (9, 90)), pictures[1].read_bytes()))
+    expected = [len(processor.prompt(chat).input_ids) for chat in asked]
+    assert len(set(expected)) > 4
+    monkeypatch.setattr("internvl.processor.open_picture", None)
+    assert [processor.count(chat) for chat in asked] == expected
+
+
 def test_augmented_pictures_take_their_numbers_in_turn_and_change_nothing_else(tmp_path):
     processor = tiny_processor(dynamic=True, max_tiles=6, thumbnail=True)
     pictures = [tiny_picture(tmp_path, f"{width}.png", size=(width, 56)) for width in (112, 56)]

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from internvl.errors import InputError, MissingError
 from internvl.tiler import (
     NORMALIZATIONS,
     ImageTiler,
@@ -19,6 +20,7 @@ from internvl.tiler import (
     normalize,
     open_picture,
     pad_to_square,
+    read_size,
 )
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
@@ -289,6 +291,18 @@ def test_a_file_that_is_no_picture_is_named(content, tmp_path):
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"^picture: expected a file, got .*lost\.jpg, which does not exist"):
         open_picture(tmp_path / "lost.jpg")
+
+
+def test_the_size_is_read_without_decoding(tmp_path):
+    draw(30, 20).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[:60])
+    for picture in (tmp_path / "a.png", tmp_path / "cut.png", content, draw(30, 20)):
+        assert read_size(picture) == (30, 20)
+    with pytest.raises(MissingError, match="gone"):
+        read_size(tmp_path / "gone.png")
+    with pytest.raises(InputError, match="readable picture, got 5 bytes"):
+        read_size(b"words")
 
 
 def test_a_folder_is_no_picture(tmp_path):

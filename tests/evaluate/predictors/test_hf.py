@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from evaluate.budget import Budget
+from evaluate.fitting import Limits, Room, find_room
 from evaluate.predictors import hf, internvl
 from evaluate.predictors.hf import HFPredictor, describe, group_rows, join_rows, load
 from evaluate.sample import Generation
@@ -97,6 +101,29 @@ def test_internvl_answers_as_our_own_class_does(
     theirs = [predictors["internvl"].processor(chat) for chat in chats]
     assert [row["input_ids"][0].tolist() for row in theirs] == [row.input_ids for row in rows]
     assert predictors["internvl"].generate(theirs, FIVE) == ours.generate(rows, FIVE)
+
+
+def test_prompt_that_is_too_long_is_an_error_and_the_others_are_answered(
+    predictors: dict[str, HFPredictor], chats: list[Conversation]
+) -> None:
+    long = Conversation.ask("Why so? " * 1500)
+    for predictor in predictors.values():
+        rows = [predictor.processor(chat) for chat in (chats[0], long, chats[1])]
+        first, error, last = predictor.generate(rows, FIVE)
+        assert [first, last] == [predictor.generate([row], FIVE)[0] for row in (rows[0], rows[2])]
+        assert re.match(r"length: expected at most 2048 tokens with the 5 of the answer, got \d+; show", str(error))
+        assert find_room(predictor, Limits(), 48) == Room(2000, predictor.processor)
+
+
+def test_room_is_asked_for(predictors: dict[str, HFPredictor]) -> None:
+    for predictor in predictors.values():
+        assert predictor.fits(1, 100, FIVE)
+        assert not predictor.fits(1, 10**8, FIVE)
+        assert predictor.budget is not None
+        assert predictor.budget.per_pair == 5, "float32, and a byte of the mask"
+        predictor.model.config, config = SimpleNamespace(), predictor.model.config
+        assert Budget.measure_foreign(predictor.model, torch.device("cpu")) is None
+        predictor.model.config = config
 
 
 def test_other_generation_settings_reach_the_model(

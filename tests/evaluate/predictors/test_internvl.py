@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evaluate.data import make_batches
+from evaluate.fitting import Gauge, Limits, Room, find_room
 from evaluate.predictor import PredictorInfo
 from evaluate.predictors.internvl import InternVLPredictor, describe, load, weigh
 from evaluate.sample import Generation, Sample
@@ -208,6 +209,13 @@ def test_processor_pickles_for_worker_processes_without_the_model(
     expected, row = predictor.processor(chats[0]), processor(chats[0])
     assert row.input_ids == expected.input_ids
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(row.pictures, expected.pictures, strict=True))
+
+
+def test_what_is_counted_is_what_is_prepared(predictor: InternVLPredictor, chats: list[Conversation]) -> None:
+    processor = predictor.processor
+    assert isinstance(processor, Gauge)
+    assert [processor.count(chat) for chat in chats] == [predictor.measure(processor(chat)) for chat in chats]
+    assert find_room(predictor, Limits(), 48) == Room(2000, processor)
 
 
 def test_unreadable_picture_is_an_error_of_its_prompt(predictor: InternVLPredictor, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from internvl.model import decode
 from internvl.model.decode import DECODERS, decode_greedily, forget_length, measure_context
 from tests.tiny import tiny_config, tiny_model
 
@@ -47,6 +48,27 @@ def test_tokens_are_those_of_transformers(decoder: str) -> None:
     found = decode_greedily(model, *left_padded(rows), stop_id=STOP, **limits)
     assert found == [expect(model, row, **limits) for row in rows]
     assert len({tuple(ids) for ids in found}) > 3, "rows with equal answers could be mixed up unseen"
+
+
+@pytest.mark.parametrize(("decoder", "window"), [("llama", None), ("qwen2", 12), ("phi3", 12)])
+def test_long_prompts_are_read_one_by_one_without_a_mask(
+    decoder: str, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sliding = {"sliding_window": window, "use_sliding_window": True, "max_window_layers": 1} if window else {}
+    model = tiny_model(decoder, llm_config=sliding).language_model
+    rows = draw_rows(model, [3, 40, 17, 8, 1])
+    masks: list[Any] = []
+    model.register_forward_pre_hook(
+        lambda module, _, named: masks.append(named.get("attention_mask")), with_kwargs=True
+    )
+    monkeypatch.setattr(decode, "WIDE", 39)
+    found = decode_greedily(model, *left_padded(rows), stop_id=STOP, max_new_tokens=12)
+    assert masks[:5] == [None] * 5
+    assert masks[5].shape == (5, 41)
+    assert found == [expect(model, row, max_new_tokens=12) for row in rows]
+    masks.clear()
+    decode_greedily(model, *left_padded(rows[2:3]), stop_id=STOP, max_new_tokens=2)
+    assert masks == [None, None]
 
 
 def make_stopping(model: Any, share: float) -> None:
