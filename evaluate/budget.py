@@ -82,6 +82,7 @@ class Budget:
             size = next(model.parameters()).element_size()
             config = model.config.get_text_config()
             per_token = _count_numbers(config)
+            per_token += 4 * config.hidden_size  # pictures as tokens, and prompts before and after those are put in
             if not model._supports_logits_to_keep():
                 per_token += 2 * config.vocab_size  # of every token, and once more in float32
             vision = getattr(model.config, "vision_config", None)

@@ -16,6 +16,7 @@ import torch
 
 from evaluate import processes
 from evaluate.__main__ import main
+from evaluate.fitting import Limits
 from evaluate.launch import Answerer, choose_placement, choose_workers
 from evaluate.predictors.fake import FakePredictor
 from evaluate.records import read_parts
@@ -282,6 +283,7 @@ def test_a_model_is_loaded_once_for_all_benchmarks(
             folder=tmp_path / name,
             name=name,
             samples=samples,
+            limits=Limits(),
         )
         answerer.answer(one, samples[1:])
         assert sorted(read_parts(tmp_path / name)) == ["2", "3"]
