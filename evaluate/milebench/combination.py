@@ -90,8 +90,9 @@ def write_grid(grid: Grid, pictures: Sequence[Path], folder: Path, font_size: in
 
 def _draw_tile(path: Path, caption: str, font_size: int) -> Image:
     """A picture of the one size, with white words in a black box at the lower edge."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFile, ImageFont
 
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # others of the process may have said otherwise
     try:
         with Image.open(path) as picture:
             tile = picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from internvl.errors import InputError
 from internvl.json_stream import stream_objects
@@ -146,6 +146,7 @@ def _mark_page(page: Page, partial: Path, look: Look, resize: bool) -> Outcome:
         return Outcome(
             problems=(f"{page.where}: expected one of {', '.join(SUFFIXES)}, got {page.source}; convert it",)
         )
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # others of the process may have said otherwise
     try:
         with Image.open(page.source) as image:
             image.load()

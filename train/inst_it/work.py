@@ -77,10 +77,11 @@ def write_reject(where: str, reason: str, **keys: str) -> str:
 
 def make_look(root: Path) -> Look:
     """Opens pictures below a folder, and says what is wrong with one."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
-    # Scans and panoramas are no attack.
+    # Scans and panoramas are no attack; and others of the process may have read cut-off files as far as they go.
     Image.MAX_IMAGE_PIXELS = None
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
 
     def look(name: str) -> str | None:
         try:
