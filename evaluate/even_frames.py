@@ -8,13 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from evaluate.fitting import Room, Shown
-from internvl.conversation import FRAME_LABEL, Conversation
+from internvl.conversation import LABELLED_SLOT, Conversation
 from internvl.errors import InputError
-from internvl.tokens import IMAGE_SLOT
-
-_LABEL = re.escape(FRAME_LABEL).replace(r"\{\}", r"\d+")
-_SLOT = re.compile(rf"(?P<label>^{_LABEL})?{re.escape(IMAGE_SLOT)}\n?", re.MULTILINE)
-"""Every slot with its line break; one with a label at the start of its line is a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ def spread(total: int, number: int) -> list[int]:
 
 def find_frames(chat: Conversation) -> list[int]:
     """Numbers of the pictures that are labelled as frames, from 0."""
-    slots = [slot for turn in chat.turns if turn.role == "user" for slot in _SLOT.finditer(turn.text)]
+    slots = [slot for turn in chat.turns if turn.role == "user" for slot in LABELLED_SLOT.finditer(turn.text)]
     return [number for number, slot in enumerate(slots) if slot["label"]]
 
 
@@ -88,7 +83,7 @@ def drop_pictures(chat: Conversation, numbers: Collection[int]) -> Conversation:
         return "" if next(current) in numbers else slot[0]
 
     turns = tuple(
-        replace(turn, text=_SLOT.sub(place, turn.text)) if turn.role == "user" else turn for turn in chat.turns
+        replace(turn, text=LABELLED_SLOT.sub(place, turn.text)) if turn.role == "user" else turn for turn in chat.turns
     )
     kept = tuple(picture for number, picture in enumerate(chat.images) if number not in numbers)
     return replace(chat, turns=turns, images=kept)

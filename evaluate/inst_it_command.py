@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluate.inst_it_files import Kind, Row, make_choice_log, make_open_log, read_inference, write_json
-from evaluate.inst_it_prompts import Split
+from evaluate.inst_it_prompts import LETTERS, Split
 from evaluate.jsonl import keep_all
 from evaluate.judges.options import KEY, add_judge_options, read_judge_options
 from evaluate.judges.sentences import tell_cost
@@ -64,6 +64,8 @@ def main(arguments: list[str]) -> int:
         check_options(options)
         kind: Kind = options.evaluation_formats[0]
         rows = read_inference(options.model_predictions, kind)
+        if kind == "mc":
+            tell_lost(rows, options.model_predictions)
         log = make_choice_log(rows, {}) if kind == "mc" else judge_rows(options, rows)
         if log is not None:
             options.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +75,16 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def tell_lost(rows: list[Row], path: Path) -> None:
+    """Say which references are no letter: the published rule compares them as they are, and every answer is wrong."""
+    lost = [
+        f"{row['question_id']} wants {row['ground_truth'][:20]!r}" for row in rows if row["ground_truth"] not in LETTERS
+    ]
+    if lost:
+        told = f"references other than A, B, C and D, with which every answer is wrong: {len(lost):,} ({lost[0]})"
+        print(f"note: {path}: {told}", file=sys.stderr)
 
 
 def check_options(options: argparse.Namespace) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from evaluate.baselines import name_baseline
+from evaluate.baselines import Baseline, name_baseline
 from evaluate.demo.marker import ENDING
 from evaluate.report import read_report
 from evaluate.submission import write_text
 from internvl.errors import InputError
 
-NAME = "inst_it.md"
+NAME = "inst_it"
 COLUMNS = {
     "Image OE": "inst-it-image-oe",
     "Image MC": "inst-it-image-mc",
@@ -25,16 +25,22 @@ _NOTHING = dict.fromkeys(_ROWS, "")
 
 
 def write_table(folder: Path) -> list[str]:
-    """Write the table over the runs of a model, and give its lines; nothing where no task was scored.
+    """Write the table over the runs of a model, and one over those of each baseline, and give their lines.
 
     Args:
         folder: `results/<model>`.
     """
+    tables = [_write_one(folder, baseline) for baseline in get_args(Baseline)]
+    return "\n\n".join("\n".join(lines) for lines in tables if lines).splitlines()
+
+
+def _write_one(folder: Path, baseline: Baseline) -> list[str]:
+    """Nothing where no task was scored."""
     is_demo = folder.name.endswith(ENDING)
     cells: dict[str, dict[str, str]] = {}
     cautions: dict[str, None] = {}
     for title, name in COLUMNS.items():
-        run = folder / name_baseline(name, "", is_demo)
+        run = folder / name_baseline(name, baseline, is_demo)
         if not (run / "report.json").is_file():
             continue
         try:
@@ -45,12 +51,16 @@ def write_table(folder: Path) -> list[str]:
             cells[title] = {**_NOTHING, "accuracy": "unreadable"}
     if not cells:
         return []
-    lines = [f"| Inst-It Bench | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
+    heading = f"Inst-It Bench, {baseline}" if baseline else "Inst-It Bench"
+    lines = [f"| {heading} | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
     lines += [
         f"| {row} | " + " | ".join(cells.get(title, _NOTHING)[row] or "-" for title in COLUMNS) + " |" for row in _ROWS
     ]
     lines += [f"\n{caution.capitalize()}." for caution in cautions]
-    write_text(folder / NAME, f"# Inst-It Bench: {folder.resolve().name}\n\n" + "\n".join(lines) + "\n")
+    write_text(
+        folder / f"{name_baseline(NAME, baseline)}.md",
+        f"# {heading}: {folder.resolve().name}\n\n" + "\n".join(lines) + "\n",
+    )
     return lines
 
 

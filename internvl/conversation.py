@@ -6,6 +6,7 @@ the number of pictures; this is checked on construction, because a stray slot or
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,10 @@ _ROLES: dict[str, Role] = {"system": "system", "human": "user", "gpt": "assistan
 _SPEAKERS = {role: speaker for speaker, role in _ROLES.items()}
 FRAME_LABEL = "Frame-{}: "
 """How published checkpoints saw frames announced in training; other spellings exist only in evaluation code."""
+LABELLED_SLOT = re.compile(
+    rf"(?P<label>^{re.escape(FRAME_LABEL)})?{re.escape(IMAGE_SLOT)}\n?".replace(r"\{\}", r"\d+"), re.MULTILINE
+)
+"""Every slot with its line break; one with a label at the start of its line is a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +165,11 @@ class Conversation:
         return replace(self, turns=tuple(turns), images=tuple(frames), video=None, one_tile_each=True)
 
     def without_pictures(self) -> Conversation:
-        """The same words with pictures and video withheld, for blind baselines."""
+        """The same words with pictures and video withheld, for blind baselines; labels of frames tell their number."""
 
         def strip(text: str) -> str:
-            for slot in (IMAGE_SLOT, VIDEO_SLOT) if self.video is not None else (IMAGE_SLOT,):
-                text = text.replace(f"{slot}\n", "").replace(slot, "")
-            return text
+            text = LABELLED_SLOT.sub("", text)
+            return text.replace(f"{VIDEO_SLOT}\n", "").replace(VIDEO_SLOT, "") if self.video is not None else text
 
         turns = tuple(replace(turn, text=strip(turn.text)) if turn.role == "user" else turn for turn in self.turns)
         return replace(self, turns=turns, images=(), video=None, one_tile_each=False)

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ class InstItBench(Benchmark):
         samples, errors = super().examine(root)
         if samples and find_place().is_first:
             notes = [f"questions of {self.choose_files(root)[0]}"]
-            notes += filter(None, [tell_order(samples), tell_moments(samples)] if self.about == "video" else [])
+            checks = (tell_order, tell_names, tell_moments) if self.about == "video" else ()
+            notes += filter(None, (check(samples) for check in checks))
             for note in notes:
                 print(f"note: {self.name}: {note}", file=sys.stderr)
         return samples, errors
@@ -191,10 +193,14 @@ def list_frames(folder: Path) -> list[Path]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES and path.name[0] != ".")
     if not paths:
         raise InputError(f"{folder}: expected pictures, got none; unzip {VIDEOS}.zip again")
-    numbers = [re.findall(r"\d+", path.stem) for path in paths]
-    if not all(numbers):
-        return paths
-    return [path for _, path in sorted((int(found[-1]), path) for found, path in zip(numbers, paths, strict=True))]
+    numbered = [(number, path) for path in paths if (number := read_number(path)) is not None]
+    return [path for _, path in sorted(numbered)] if len(numbered) == len(paths) else paths
+
+
+def read_number(path: Path) -> int | None:
+    """The last number in the name of a frame."""
+    found = re.findall(r"\d+", path.stem)
+    return int(found[-1]) if found else None
 
 
 def _find_folder(root: Path, name: str, where: str) -> Path:
@@ -222,6 +228,25 @@ def tell_order(samples: Sequence[Sample]) -> str:
         f"videos whose frames are in another order by name than by number: {len(folders)} "
         f"({next(iter(folders)).name}, ...); the number counts"
     )
+
+
+def tell_names(samples: Sequence[Sample]) -> str:
+    """What is said where names leave open which frame is which: two of one number, or one of all without a number."""
+    found: dict[Path, str] = {}
+    for sample in samples:
+        paths = [path for path in sample.prompt.images if isinstance(path, Path)]
+        numbers = list(map(read_number, paths))
+        twins = [place for place, (one, next_one) in enumerate(pairwise(numbers)) if one == next_one is not None]
+        if twins:
+            path, after = paths[twins[0] : twins[0] + 2]
+            found.setdefault(path.parent, f"{path.parent.name} with {path.name} and {after.name}")
+        elif None in numbers and len(set(numbers)) > 1:
+            path = paths[numbers.index(None)]
+            found.setdefault(path.parent, f"{path.parent.name} with {path.name}, so that names are the order")
+    if not found:
+        return ""
+    told = "; ".join(list(found.values())[:3])
+    return f"videos with frames of one number, or of none: {len(found)} ({told}); all are shown, are copies among them?"
 
 
 def tell_moments(samples: Sequence[Sample]) -> str:

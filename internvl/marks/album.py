@@ -118,7 +118,7 @@ def mark_file(
         tasks = (entry if isinstance(entry, InputError) else (*entry, root, output, look, resize) for entry in entries)
         for outcome in _run(tasks, num_workers):
             if outcome.problems:
-                with path.open("a", encoding="utf-8") as file:
+                with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                     file.writelines(f"{problem}\n" for problem in outcome.problems)
             yield outcome
 
@@ -131,8 +131,10 @@ def mark_entry(where: str, record: Any, root: Path, output: Path, look: Look, re
     """
     try:
         pages, problems = plan_pages(where, record, root, output)
-    except (InputError, OSError) as error:
+    except InputError as error:
         return Outcome(problems=(str(error),))
+    except (OSError, ValueError) as error:  # too long for a file system, a NUL, half a character
+        return Outcome(problems=(f"{where}: expected a path that a file can have, got {str(error)[:80]}; correct it",))
     return sum(
         (_mark_page(page, output / _PARTIAL_FOLDER, look, resize) for page in pages), Outcome(problems=tuple(problems))
     )

@@ -12,6 +12,7 @@ from internvl.marks.region import EmptyRegionError, Region, read_region
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _MARKED, _RAW = "_vpt", "_raw"
+_MOST_DIGITS = 9  # as texts are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,9 @@ def read_regions(page: Page, width: int, height: int, *, resize: bool = False) -
     regions: dict[int, Region] = {}
     num_empty = 0
     for name, value in page.masks.items():
-        if not name.isdecimal() or not name.isascii():
-            raise InputError(f"{page.where}: expected a number as the name of an instance, got {name!r}; correct it")
+        if not name.isdecimal() or not name.isascii() or len(name) > _MOST_DIGITS:
+            got = f"{name[:40]!r}"
+            raise InputError(f"{page.where}: expected a number as the name of an instance, got {got}; correct it")
         if int(name) in regions:
             raise InputError(f"{page.where}: expected instance {int(name)} once, got it again as {name!r}; remove one")
         if not isinstance(value, dict) or "mask" not in value:
@@ -118,7 +120,8 @@ def _find_paths(where: str, path: object, root: Path, output: Path) -> tuple[Pat
 
 
 def _plan_frames(where: str, source: Path, target: Path, masks: Mapping[str, Any]) -> tuple[list[Page], list[str]]:
-    names = sorted(path.name for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = (path.name for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+    names = sorted(name for name in found if not name.startswith("."))  # macOS leaves ._1.jpg beside 1.jpg
     by_stem = {Path(name).stem: name for name in names}
     frames: dict[str, Mapping[str, Any]] = {name: {} for name in names}
     problems = []

@@ -63,7 +63,19 @@ def test_choices_are_scored_from_the_file_alone(tmp_path: Path, capsys: pytest.C
     assert [path.name for path in (tmp_path / "new" / "logs").iterdir()] == ["video_mc_evaluate.json"]
     words = give(tmp_path, "mc", [{**list_rows("mc")[1], "split": "image"}])
     assert main(words) == 0
-    assert "image mc: accuracy No valid predictions., accuracy_all 0.00  (0 of 1 valid" in capsys.readouterr().out
+    output, notes = capsys.readouterr()
+    assert "image mc: accuracy No valid predictions., accuracy_all 0.00  (0 of 1 valid" in output
+    assert notes == ""
+
+
+def test_choices_that_no_letter_can_match_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = list_rows("mc")
+    words = give(tmp_path, "mc", [{**rows[0], "ground_truth": "b"}, rows[1], {**rows[2], "ground_truth": "C "}])
+    assert main(words) == 0
+    notes = capsys.readouterr().err
+    assert notes.startswith(f"note: {words[2]}: references other than A, B, C and D, ")
+    assert notes.endswith(": 2 (001-00 wants 'b')\n")
+    assert read_log(words)["correct_num"] == 0
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no folder with the published answers")

@@ -84,4 +84,25 @@ def test_demonstration_says_that_it_is_one(tmp_path: Path) -> None:
     run = tmp_path / "mine+demo" / "inst-it-video-mc+demo"
     run.mkdir(parents=True)
     (run / "report.json").write_text(json.dumps(make_report(caution="generated data")))
-    assert write_table(run.parent)[-1] == "\nGenerated data."
+    assert write_table(run.parent)[-2:] == ["", "Generated data."]
+
+
+def test_baselines_have_tables_of_their_own(tmp_path: Path) -> None:
+    for name, number in (
+        ("inst-it-video-mc", 40.0),
+        ("inst-it-image-mc-blind", 20.0),
+        ("inst-it-video-mc-blind", 25.0),
+    ):
+        (tmp_path / name).mkdir()
+        report = make_report()
+        (tmp_path / name / "report.json").write_text(
+            json.dumps({**report, "metrics": {**report["metrics"], "accuracy": number}})
+        )
+    lines = write_table(tmp_path)
+    assert [line for line in lines if line.startswith("| accuracy |")] == [
+        "| accuracy | - | - | - | 40.00 |",
+        "| accuracy | - | 20.00 | - | 25.00 |",
+    ]
+    assert lines[6:8] == ["", "| Inst-It Bench, blind | Image OE | Image MC | Video OE | Video MC |"]
+    assert (tmp_path / "inst_it-blind.md").read_text().startswith("# Inst-It Bench, blind: ")
+    assert "20.00" not in (tmp_path / "inst_it.md").read_text()

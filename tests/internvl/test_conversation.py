@@ -179,6 +179,17 @@ def test_without_pictures_takes_slots_with_their_line_breaks_from_questions_only
     assert (texts(film), film.video) == (["What happens?", "It ends."], None)
 
 
+def test_without_pictures_labels_do_not_tell_how_many_frames_there_were():
+    words = "Frame-1: what?\nLook at Frame-2: <image>and say."
+    chats = [
+        Conversation.ask(
+            "".join(f"Frame-{k}: <image>\n" for k in range(1, count + 1)) + words, *[Path("1.jpg")] * (count + 1)
+        )
+        for count in (1, 12)
+    ]
+    assert {texts(chat.without_pictures())[0] for chat in chats} == {words.replace("<image>", "")}
+
+
 def test_an_isolated_row_splits_into_pairs_that_share_the_pictures():
     values = row("A <image>\nB <image>\nOne?", "1", "Two?", "2", "Three?", "3", image=["1.jpg", "2.jpg"], isolated=True)
     values["conversations"].insert(0, {"from": "system", "value": "Be brief."})

@@ -24,6 +24,7 @@ NAME = "convert-inst-it"
 META, REPORT = "inst_it_meta.json", "inst_it_report.json"
 DONE, INCOMPLETE, MISTAKE, STOPPED = 0, 1, 2, 130
 _MOST_SHOWN = 20
+_UNTOUCHED = "the files of an earlier conversion are as they were"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,8 +88,11 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return MISTAKE
+    except OSError as error:
+        print(f"error: files: expected room, and rights to read and write, got {error}; {_UNTOUCHED}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
-        print("stopped; the files of an earlier conversion are as they were", file=sys.stderr)
+        print(f"stopped; {_UNTOUCHED}", file=sys.stderr)
         return STOPPED
 
 
@@ -123,6 +127,11 @@ def convert(options: argparse.Namespace) -> int:
     with RowFiles(options.output, settings.generators) as files:
         for reading in readings:
             tally.add(convert_file(job, reading, files, exclusion, limit=options.limit, workers=options.workers))
+        if not tally.rows.total() and (options.output / META).is_file():
+            # A wrong --root, or videos in place of images: no reason to take the rows of a training away.
+            _print_table(options, settings, tally)
+            got = f"no row; the first reject is {files.first_reject}" if files.first_reject else "no entry"
+            raise InputError(f"--output: expected rows to write, got {got}; correct the command, {_UNTOUCHED}")
         mix = make_mix(settings, options.output, options.root, tally.rows)
         # Between here and the last line another folder than this one would be half of each conversion.
         for name in (META, REPORT):
@@ -208,8 +217,7 @@ def _tell(
     exclusion: Exclusion,
 ) -> None:
     """What became of everything, for people."""
-    weights = {generator: part.weight for generator, part in settings.generators.items()}
-    print(format_table(tally, weights, "words" if options.tokenizer is None else "tokens"))
+    _print_table(options, settings, tally)
     for name, counts in describe_found(tally).items():
         print(f"{name}: {counts['found']:,} (the published files: {counts['published']:,})")
     for kind in (IMAGE, VIDEO):
@@ -232,6 +240,11 @@ def _tell(
     if mix.entries:
         samples = sum(mix.samples.values())
         print(f"{options.output / META}: {samples:,} samples per epoch in {len(mix.entries)} entries")
+
+
+def _print_table(options: argparse.Namespace, settings: Settings, tally: Tally) -> None:
+    weights = {generator: part.weight for generator, part in settings.generators.items()}
+    print(format_table(tally, weights, "words" if options.tokenizer is None else "tokens"))
 
 
 def _find_tokenizer(folder: Path | None) -> Path | None:

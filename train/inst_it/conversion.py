@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
@@ -118,5 +119,10 @@ def _run(job: Job, kind: str, records: Iterator[Record], workers: int) -> Iterat
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise InputError(
+            "--workers: expected processes that live until the end, got one that was killed, as for want of memory; "
+            "ask for fewer and start again, the files of an earlier conversion are as they were"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)

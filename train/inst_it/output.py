@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -29,6 +29,7 @@ class RowFiles:
         self.num_bytes = dict.fromkeys(self.names, 0)
         self.files: dict[str, BinaryIO] = {}
         self.lock: BinaryIO | None = None
+        self.first_reject = ""
 
     def __enter__(self) -> RowFiles:
         try:
@@ -69,8 +70,9 @@ class RowFiles:
         self.hashes[name].update(content)
         self.num_bytes[name] += len(content)
 
-    def reject(self, lines: Iterable[str]) -> None:
+    def reject(self, lines: Sequence[str]) -> None:
         """Add lines to the list of rejects."""
+        self.first_reject = self.first_reject or next(iter(lines), "").strip()
         self.write(REJECTS, lines)
 
     def keep(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evaluate.benchmark import find
-from evaluate.benchmarks.inst_it import FOLDER, InstItBench, list_frames
+from evaluate.benchmarks.inst_it import FOLDER, InstItBench, list_frames, tell_names
 from evaluate.demo.inst_it import draw_marks
 from evaluate.demo.writers import WRITERS
 from evaluate.even_frames import EvenFrames
@@ -74,6 +74,8 @@ def test_frames_are_numbered_by_the_numbers_in_their_names(tmp_path: Path, capsy
     assert samples[0].prompt.turns[-1].text.startswith("Frame-1: <image>\nFrame-2: <image>\n")
     notes = capsys.readouterr().err
     assert notes.count("frames are in another order by name than by number: 2 (1, ...); the number counts") == 1
+    assert "of one number" not in notes
+    assert not tell_names(samples)
     assert "questions of data/inst-it-bench/video_multi_choice/test-00000-of-00001.parquet" in notes
     mixed = write_frames(tmp_path / "mixed", "b10.PNG", "a2.jpg", "c1.webp", "notes.txt", ".9.jpg")
     assert [path.name for path in list_frames(mixed)] == ["c1.webp", "a2.jpg", "b10.PNG"]
@@ -81,6 +83,21 @@ def test_frames_are_numbered_by_the_numbers_in_their_names(tmp_path: Path, capsy
     assert [path.name for path in list_frames(mixed)] == ["a2.jpg", "b10.PNG", "c1.webp", "cover.jpg"]
     with pytest.raises(InputError, match=r"expected pictures, got none; unzip videos_vpt\.zip again"):
         list_frames(write_frames(tmp_path / "none", "1.txt"))
+
+
+def test_frames_that_share_a_number_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("inst-it-video-oe", tmp_path)
+    folder = tmp_path / "data/inst-it-bench/videos_vpt/1"
+    (folder / "001.jpg").write_bytes((folder / "1.jpg").read_bytes())
+    capsys.readouterr()
+    samples = SMALL["inst-it-video-oe"].load(tmp_path)
+    assert [path.name for path in samples[0].prompt.images if isinstance(path, Path)][:2] == ["001.jpg", "1.jpg"]
+    assert "note: inst-it-video-oe: videos with frames of one number, or of none: 1 (1 with 001.jpg and 1.jpg);" in (
+        capsys.readouterr().err
+    )
+    (folder / "001.jpg").rename(folder / "cover.jpg")
+    samples = SMALL["inst-it-video-oe"].load(tmp_path)
+    assert ": 1 (1 with cover.jpg, so that names are the order);" in tell_names(samples)
 
 
 def test_moments_after_the_last_frame_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,19 @@ def test_what_is_there_is_not_drawn_again(raw, tmp_path):
     assert after == before
 
 
+def test_paths_and_names_that_no_file_has_end_nothing(raw, tmp_path):
+    (raw / "videos_raw/7/._1.jpg").write_bytes(b"what macOS leaves beside 1.jpg")
+    odd = [{**PICTURE, "image_path": f"images_vpt/{name}.png"} for name in ("a\0b", "\ud800", "x" * 300)]
+    huge = {**PICTURE, "image_path": "images_vpt/2.jpg", "segmentations": {"9" * 5000: mask(2)}}
+    frames = {**VIDEO, "segmentations": {"\ud800.jpg": {}, **VIDEO["segmentations"]}}
+    outcome = run(tmp_path, write(tmp_path, [*odd, huge, frames, PICTURE]))
+    assert (outcome.drawn, outcome.copied, len(outcome.problems)) == (2, 1, 5)
+    told = (tmp_path / "out/marks_problems.txt").read_text().splitlines()
+    assert all(f"entry {n}: expected a path that a file can have, got " in told[n - 1] for n in (1, 2, 3))
+    assert "entry 4: expected a number as the name of an instance, got '999" in told[3]
+    assert "\\ud800.jpg, got none" in told[4]
+
+
 def test_processes_draw_the_same(raw, tmp_path):
     for number in range(10, 22):
         Image.new("RGB", (WIDTH, HEIGHT), (9 * number, 90, 90)).save(raw / f"images_raw/{number}.png")

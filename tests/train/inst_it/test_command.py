@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +17,7 @@ from tests.tiny import tiny_tokenizer
 from tests.tiny_run import Done, run_here
 from train.inst_it import command
 from train.inst_it.command import DONE, INCOMPLETE, META, MISTAKE, REPORT, STOPPED
+from train.inst_it.output import RowFiles
 
 KINDS = {"img_instance", "img_caption", "img_dialogue", "vid_change", "vid_caption", "vid_qa"}
 
@@ -107,11 +110,41 @@ def test_missing_pictures_are_left_out_where_they_are_looked_at(tmp_path):
     assert verified.code == INCOMPLETE
     assert "picture: expected a file below" in verified.output
     assert "4 rows, 1 pictures, 1 problems\n" in verified.output
-    done = run(*files, "--check")
+    done = run(*files[:-1], tmp_path / "other", "--check")
     assert done.code == INCOMPLETE
     left_out = [line.split(maxsplit=1) for line in done.output.splitlines() if "cannot be read" in line]
     assert left_out == [[count, "picture that cannot be read"] for count in "213"]
-    assert not (tmp_path / "rows" / META).exists()
+    assert not (tmp_path / "other" / META).exists()
+
+
+def test_a_conversion_that_gives_nothing_leaves_the_files_of_the_one_before(tmp_path):
+    path = write_list(tmp_path / "i.json", [image_record()])
+    files = ["--images", path, "--root", tmp_path, "--output", tmp_path / "rows"]
+    assert run(*files).code == DONE
+    before = read_files(tmp_path / "rows")
+    done = run(*files, "--check")
+    assert done.code == MISTAKE
+    assert "2 picture that cannot be read" in done.output
+    assert done.errors.startswith("error: --output: expected rows to write, got no row; the first reject is {")
+    assert "7.jpg does not exist" in done.errors
+    videos = write_list(tmp_path / "v.json", [video_record()])
+    assert "image_id" in run("--images", videos, *files[2:]).errors
+    assert "got no entry; correct" in run("--images", write_list(tmp_path / "none.json", []), *files[2:]).errors
+    assert read_files(tmp_path / "rows") == before
+
+
+def test_a_full_disk_and_a_killed_process_are_told_in_a_line(data, tmp_path):
+    assert run(*name_files(data), "--output", tmp_path, "--limit", 2).code == DONE
+    before = read_files(tmp_path)
+    with mock.patch.object(RowFiles, "write", side_effect=OSError(28, "No space left on device")):
+        done = run(*name_files(data), "--output", tmp_path)
+    assert (done.code, done.errors.count("\n")) == (MISTAKE, 1)
+    assert done.errors.startswith("error: files: expected room, and rights to read and write, got [Errno 28] No space")
+    with mock.patch.object(Future, "result", side_effect=BrokenProcessPool):
+        done = run(*name_files(data), "--output", tmp_path, "--workers", 1)
+    assert (done.code, done.errors.count("\n")) == (MISTAKE, 1)
+    assert done.errors.startswith("error: --workers: expected processes that live until the end")
+    assert read_files(tmp_path) == before
 
 
 def test_more_than_twenty_problems_are_counted(tmp_path):
