@@ -47,6 +47,19 @@ def test_benchmarks_are_written_beside_others_and_only_their_own_size_is_expecte
         mme.load(root)
 
 
+def test_variants_of_what_was_written_need_no_size_of_their_own(tmp_path: Path) -> None:
+    write_demo(tmp_path, find("milebench-tqa"))
+    for name in ("milebench-tqa", "milebench-tqa-combined", "milebench-tqa-internvl", "milebench-tqa-adv"):
+        [benchmark] = find(name)
+        assert len(benchmark.load(tmp_path)) == 6
+    file = tmp_path / "data/MileBench/TQA/TQA.json"
+    other = tmp_path / "data/MileBench/WebQA/WebQA.json"
+    other.parent.mkdir()
+    other.write_bytes(file.read_bytes())
+    with pytest.raises(InputError, match="milebench-webqa: expected 200 samples, got 6"):
+        find("milebench-webqa")[0].load(tmp_path)
+
+
 def test_other_data_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/real.jsonl").write_text("{}")
