@@ -10,6 +10,7 @@ import pytest
 from evaluate.benchmark import find
 from evaluate.demo.folder import write_demo
 from evaluate.demo.marker import FILE
+from evaluate.page.gallery import _OWN_KEYS
 from internvl.errors import InputError
 
 
@@ -23,7 +24,10 @@ def test_all_benchmarks_are_the_same_bytes_every_time_and_load_with_the_size_of_
     write_demo(tmp_path / "b", benchmarks[::-1])
     files = read_all(tmp_path / "a")
     assert files == read_all(tmp_path / "b")
-    sizes = {benchmark.name: len(benchmark.load(tmp_path / "a")) for benchmark in benchmarks}
+    loaded = {benchmark.name: benchmark.load(tmp_path / "a") for benchmark in benchmarks}
+    told = {name: sorted({*_OWN_KEYS} & {*samples[0].info}) for name, samples in loaded.items()}
+    assert not any(told.values()), "what a benchmark tells of a sample would stand in the place of what was asked"
+    sizes = {name: len(samples) for name, samples in loaded.items()}
     assert sizes == json.loads(files[FILE])["benchmarks"] == {name: count for name, (count, _) in written.items()}
     # The datasets of MileBench are many, and scored together.
     assert all((3 if name.startswith("milebench") else 8) <= count <= 64 for name, count in sizes.items())
