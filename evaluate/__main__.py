@@ -46,6 +46,15 @@ COMMANDS |= {
 """Files that are imported when they are asked for; what they have is `main`."""
 
 
+_RENAMED = {
+    "--model_name": "the entry where the checkpoint stands, as the first word",
+    "--dataset_name": "the benchmark as the second word, such as milebench-tqa",
+    "--data_dir": "--root, the folder in which data/MileBench lies",
+    "--output_dir": "--output",
+    "--bsz": "--batch-size",
+    "--batch-image": "--batch-size, at most so many prompts at a time",
+    "--overwrite": "--fresh",
+}
 _OTHERS = (
     "`score <run folder or answers.jsonl>`, `compare <run> <run>`, `check <benchmark>`, `prepare <benchmark>`, "
     "`fetch <benchmark>`, `combine-images`, `demo <benchmark>`, `report results/<model>`, `inst-it` (published files "
@@ -135,7 +144,7 @@ def add_model_options(parser: Parser) -> None:
         metavar="FILE",
         help="YAML file in which <model> is an entry: the same as FILE:<model>",
     )
-    parser.renamed = {"--model_name": "the entry where the checkpoint stands, as the first word"}
+    parser.renamed = _RENAMED
     add_limit_options(parser)
 
 
@@ -268,6 +277,8 @@ def prepare(
         # Only now: a mistake in one benchmark must not delete the results of another.
         for run, _ in runs:
             with mistakes.gather():
+                if not options.score_only:
+                    run.forget()
                 run.open(options.fresh)
         mistakes.settle()
     return runs, loaded.describe_skipped()

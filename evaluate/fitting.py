@@ -115,8 +115,8 @@ def find_room(predictor: Any, limits: Limits, answer: int, model: str = "the mod
     if not isinstance(gauge, Gauge):
         if limits.describe():
             raise InputError(
-                f"--max-context-len: expected a model whose tokens can be counted here, got {model}; leave it out, or "
-                "name the folder of the model"
+                f"--max-context-len: expected a model whose tokens can be counted here, got {model}; leave it out, "
+                "name the folder of the model, or let a class of yours set self.tokenizer to one of transformers"
             )
         return None
     if limits.context is None:
@@ -124,6 +124,6 @@ def find_room(predictor: Any, limits: Limits, answer: int, model: str = "the mod
     if context is not None and limits.context + answer > context:
         raise InputError(
             f"--max-context-len: expected at most {context - answer}, which leaves room for {answer} tokens of the "
-            f"answer, got {limits.context}; lower it"
+            f"answer, got {limits.context}; lower it, or max_context_len in the entry of the model"
         )
     return Room(limits.context, gauge, True, limits.per_picture)

@@ -106,7 +106,7 @@ def load_preview(spec: str) -> tuple[Preview, PredictorInfo]:
     adapter, argument = _find(spec)
     if not isinstance(adapter, Path) and hasattr(adapter, "preview"):
         preview: Preview = adapter.preview(argument)
-        return preview, PredictorInfo("", "")
+        return preview, PredictorInfo("", "") if split_entry(spec) is None else describe(spec)
     info = describe(spec)
     predictor = load_predictor(spec, "cpu")
     return Preview(predictor.processor, context=getattr(predictor, "context", None)), info

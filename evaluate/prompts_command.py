@@ -40,6 +40,7 @@ def build_parser() -> Parser:
     parser.add_argument("--blind", action="store_true", help="withhold the pictures")
     parser.add_argument("--shuffled-images", action="store_true", help="show every question the pictures of another")
     add_limit_options(parser)
+    parser.renamed = dict.fromkeys(("--combine-image", "--combine_image"), "the benchmark with -combined at its end")
     return parser
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evaluate.judged import Judged, Judging
 
 _SETTLED = ("precision",)
+_PARTIAL = ".run.json.partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ class Run:
             "name": self.info.name,
         } | ({"is_demo": True} if self.is_demo else {})
 
+    def forget(self) -> None:
+        """Drop the settings of a start that came to no answer: they bind nobody; for whoever has claimed the folder."""
+        path = self.folder / "run.json"
+        others = (other for other in self.folder.glob("*") if other.name not in (path.name, _PARTIAL))
+        if not any(other.stat().st_size for other in others):
+            for part in [*self.folder.glob("part-*.jsonl"), path]:
+                part.unlink(missing_ok=True)
+
     def open(self, fresh: bool) -> None:
         """Make the folder, or check that it belongs to this very run.
 
@@ -159,7 +168,7 @@ class Run:
         return {part: stored[part] for part in _SETTLED if part in stored}
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        partial = self.folder / ".run.json.partial"
+        partial = self.folder / _PARTIAL
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         partial.replace(self.folder / "run.json")
 

@@ -18,6 +18,8 @@ from evaluate.run import Run
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 0.5
+_NUM_NAMED = 4
+"""Benchmarks that are told one by one."""
 
 
 class Stop:
@@ -86,7 +88,11 @@ class Stop:
         os._exit(code)
 
     def _tell_stored(self) -> str:
-        counts = [
-            f"{PartCounter(run.folder).answers:,} of {len(run.samples):,} answers to {run.name}" for run in self.runs
-        ]
-        return f"; {', '.join(counts)} are stored; the same command goes on" if counts else "; nothing was begun"
+        if not self.runs:
+            return "; nothing was begun"
+        counts = [(PartCounter(run.folder).answers, len(run.samples), run.name) for run in self.runs]
+        if len(counts) > _NUM_NAMED:
+            together = (sum(stored for stored, _, _ in counts), sum(asked for _, asked, _ in counts))
+            counts = [(*together, f"{len(counts)} benchmarks")]
+        told = ", ".join(f"{stored:,} of {asked:,} answers to {name}" for stored, asked, name in counts)
+        return f"; {told} are stored; the same command goes on"

@@ -157,7 +157,7 @@ class MileBench(Benchmark):
                 "sample_id": question.number,
                 "dataset": self.dataset,
                 "question": asked.replace(PLACEHOLDER, placeholder),
-                "images": [f"{self.folder}/{self.dataset}/images/{name}" for name in question.pictures],
+                "all_images": [f"{self.folder}/{self.dataset}/images/{name}" for name in question.pictures],
                 "gt_response": question.answer,
                 "level": name_level(len(question.pictures)),
                 "question_type": kind,

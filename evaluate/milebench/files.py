@@ -104,7 +104,7 @@ def extract(row: Row, prediction: Prediction, sample: Sample, score: int | float
     """A row of `pred_with_extracted.json`: cleaned texts, all pictures of the sample, and the option taken."""
     options = sample.target.options
     return row | {
-        "image": [_shorten(name, sample.info["dataset"]) for name in sample.info["images"]],
+        "image": [_shorten(name, sample.info["dataset"]) for name in sample.info["all_images"]],
         "gt_response": process(sample.info["gt_response"]),
         "pred_response": process(prediction.text) if prediction.error is None else "",
         "choice_list": [process(option) for option in options],

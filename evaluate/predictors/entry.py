@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evaluate.fingerprint import identify_files
 from evaluate.model_entry import ADAPTERS, ModelEntry, read_entry
@@ -13,6 +13,9 @@ from evaluate.predictor import Predictor, PredictorInfo
 from evaluate.predictor_file import explain_errors, split_entry
 from evaluate.worker_file import WorkerClass
 from internvl.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluate.preview import Preview
 
 _SMALL = 1 << 20
 """Bytes of a file that is read as a whole for a fingerprint."""
@@ -37,6 +40,18 @@ def describe(argument: str) -> PredictorInfo:
         generation={**info.generation, **entry.generation},
         limits=entry.limits,
     )
+
+
+def preview(argument: str) -> Preview:
+    """Its prompts: a class is loaded for its tokenizer, adapters do as without an entry."""
+    from evaluate.predictor import load_preview
+    from evaluate.preview import Preview, Seen
+
+    entry = _read(argument)
+    if not isinstance(entry.worker, WorkerClass):
+        return load_preview(_delegate(entry))[0]
+    predictor: Any = _load_worker(entry, entry.worker, "cpu")
+    return Preview(predictor.processor, lambda question: Seen(question.text), predictor.context)
 
 
 def load(argument: str, *devices: Any) -> Predictor:

@@ -124,6 +124,7 @@ def test_names_lists_and_groups_are_found_each_once(
     [
         ("shelf-vla", "did you mean shelf-val or"),
         ("table,wod", "did you mean wood"),
+        ("table,Val", r"did you mean shelf-val\?"),
         ("xyz", "see sh evaluate.sh --list"),
     ],
 )

@@ -97,6 +97,7 @@ def test_mistyped_benchmark_gets_the_closest_one(root: Path) -> None:
             ["--model_name", "m"],
             "expected a known option, got --model_name; write the entry where the checkpoint stands, as the first word",
         ),
+        (["--overwrite"], "expected a known option, got --overwrite; write --fresh"),
         (["more"], "expected a known option, got more; see sh evaluate.sh --help"),
         (["--num-beams", "x"], "argument --num-beams: invalid int value: 'x'; see sh evaluate.sh --help"),
         (["--root"], "argument --root: expected one argument; see sh evaluate.sh --help"),
@@ -182,6 +183,7 @@ def test_other_run_in_the_folder_is_refused_before_the_model_loads(root: Path, h
     folder = root / "out" / "_".join(hollow.parts[-2:]) / "quickstart"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{}")
+    (folder / "part-0.jsonl").write_text('{"id": "1", "text": "", "error": null}\n')
     message = refuse(hollow, "quickstart", "--root", root, "--output", root / "out")
     assert (
         "expected the prompts and model and generation and protocol of the run that lies there, got others" in message

@@ -123,3 +123,10 @@ def test_mistakes_are_told_in_one_line(root: Path, capsys: pytest.CaptureFixture
         assert (code, lines) == (2, [])
         assert errors.startswith("error: ")
         assert errors.count("\n") == 1
+
+
+def test_an_ablation_is_named_as_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["prompts", "fake:yes", "milebench-tqa", "--combine-image", "1"])
+    assert stop.value.code == 2
+    assert "got --combine-image; write the benchmark with -combined at its end" in capsys.readouterr().err

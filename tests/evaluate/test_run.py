@@ -14,6 +14,7 @@ from PIL import Image
 
 from evaluate.baselines import withhold_pictures
 from evaluate.benchmark import Benchmark
+from evaluate.fitting import Limits
 from evaluate.predictor import PredictorInfo
 from evaluate.records import PartWriter
 from evaluate.report import Report
@@ -111,6 +112,16 @@ def test_other_run_in_the_same_folder_is_refused_until_started_anew(run: Run, na
     changed.open(fresh=True)
     assert changed.todo() == list(changed.samples)
     changed.open(fresh=False)
+
+
+def test_settings_that_led_to_no_answer_bind_nobody(run: Run) -> None:
+    run.forget()
+    other = replace(run, limits=Limits(4096, 256))
+    for text, binds in (("", False), ('{"id": "1", "te', True)):
+        other.open(fresh=True)
+        (run.folder / "part-0.jsonl").write_text(text)
+        run.forget()
+        assert any(run.folder.iterdir()) == binds
 
 
 def test_two_differences_are_both_named(run: Run) -> None:

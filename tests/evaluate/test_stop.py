@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,12 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 
 STORED = "6 of 12 answers to quickstart are stored; the same command goes on\n"
+
+
+def test_answers_to_many_benchmarks_are_told_together(tmp_path: Path) -> None:
+    stop = Stop(Place())
+    stop.runs = [types.SimpleNamespace(name=f"shelf-{n}", folder=tmp_path, samples=[0] * 500) for n in range(5)]  # type: ignore[misc]
+    assert stop._tell_stored() == "; 0 of 2,500 answers to 5 benchmarks are stored; the same command goes on"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)

@@ -71,7 +71,7 @@ def test_prompt_has_slots_and_tells_the_published_text(tmp_path: Path) -> None:
         "sample_id": 0,
         "dataset": "MultiModalQA",
         "question": text.format("<ImageHere>"),
-        "images": pictures,
+        "all_images": pictures,
         "gt_response": "7",
         "level": "Few",
         "question_type": "multi-choice",
@@ -104,7 +104,7 @@ def test_other_numbers_of_pictures_than_of_places_are_mended_and_told(
         "<image><image> and nine more: " + "<image>" * 8,
     ]
     assert [path.name for path in samples[2].prompt.images if isinstance(path, Path)] == ["0005.jpg", "0006.jpg"]
-    assert len(samples[2].info["images"]) == samples[2].target.num_images == 3
+    assert len(samples[2].info["all_images"]) == samples[2].target.num_images == 3
     assert "<image>" in samples[4].info["question"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from evaluate.benchmark import find
 from evaluate.demo.folder import write_demo
 from evaluate.demo.marker import FILE
+from evaluate.page.gallery import _OWN_KEYS
 from internvl.errors import InputError
 
 
@@ -23,7 +24,10 @@ def test_all_benchmarks_are_the_same_bytes_every_time_and_load_with_the_size_of_
     write_demo(tmp_path / "b", benchmarks[::-1])
     files = read_all(tmp_path / "a")
     assert files == read_all(tmp_path / "b")
-    sizes = {benchmark.name: len(benchmark.load(tmp_path / "a")) for benchmark in benchmarks}
+    loaded = {benchmark.name: benchmark.load(tmp_path / "a") for benchmark in benchmarks}
+    told = {name: sorted({*_OWN_KEYS} & {*samples[0].info}) for name, samples in loaded.items()}
+    assert not any(told.values()), "what a benchmark tells of a sample would stand in the place of what was asked"
+    sizes = {name: len(samples) for name, samples in loaded.items()}
     assert sizes == json.loads(files[FILE])["benchmarks"] == {name: count for name, (count, _) in written.items()}
     # The datasets of MileBench are many, and scored together.
     assert all((3 if name.startswith("milebench") else 8) <= count <= 64 for name, count in sizes.items())
@@ -45,6 +49,19 @@ def test_benchmarks_are_written_beside_others_and_only_their_own_size_is_expecte
     (root / "data/mme/Your_Results/OCR.txt").write_text("".join(lines[:2]), encoding="utf-8")
     with pytest.raises(InputError, match="mme: expected 56 samples, got 54"):
         mme.load(root)
+
+
+def test_variants_of_what_was_written_need_no_size_of_their_own(tmp_path: Path) -> None:
+    write_demo(tmp_path, find("milebench-tqa"))
+    for name in ("milebench-tqa", "milebench-tqa-combined", "milebench-tqa-internvl", "milebench-tqa-adv"):
+        [benchmark] = find(name)
+        assert len(benchmark.load(tmp_path)) == 6
+    file = tmp_path / "data/MileBench/TQA/TQA.json"
+    other = tmp_path / "data/MileBench/WebQA/WebQA.json"
+    other.parent.mkdir()
+    other.write_bytes(file.read_bytes())
+    with pytest.raises(InputError, match="milebench-webqa: expected 200 samples, got 6"):
+        find("milebench-webqa")[0].load(tmp_path)
 
 
 def test_other_data_stays_as_it_is(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def make_sample(number: int, answer: str = "Down", dataset: str = "TQA", kind: s
         "sample_id": number,
         "dataset": dataset,
         "question": "Look.\n<ImageHere>ü<ImageHere>",
-        "images": names,
+        "all_images": names,
         "gt_response": answer,
         "level": "Few",
         "question_type": kind,

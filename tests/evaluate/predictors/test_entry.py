@@ -11,7 +11,7 @@ import pytest
 
 from evaluate.__main__ import main
 from evaluate.fitting import Limits
-from evaluate.predictor import describe, find_scale, load_predictor
+from evaluate.predictor import describe, find_scale, load_predictor, load_preview
 from evaluate.predictors.entry import identify_path
 from evaluate.sample import Generation
 from internvl.conversation import Conversation
@@ -179,6 +179,19 @@ def test_other_adapters_keep_the_name_of_the_entry(root: Path) -> None:
         describe(write(root, worker="hf"))
     with pytest.raises(MissingError, match="checkpoint: expected a folder, got lost, which does not exist"):
         describe(write(root, worker=None, model_dir="lost"))
+
+
+def test_prompts_of_an_entry_are_shown_with_its_limits_and_without_the_weights_of_a_checkpoint(
+    checkpoint: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = Conversation.ask("What color is it?", tiny_picture(root))
+    preview, info = load_preview(write(root))
+    assert preview.read(preview.processor(chat)).text == "<ImageHere>\nWhat color is it?"
+    assert (info.limits, info.generation["max_new_tokens"]) == (Limits(4096, 256), 7)
+    monkeypatch.setattr("evaluate.predictors.internvl.InternVLPredictor", None)
+    preview, info = load_preview(write(root, model_dir=str(checkpoint), worker=None))
+    assert "What color is it?<|im_end|>" in preview.read(preview.processor(chat)).text
+    assert info.limits == Limits(4096, 256)
 
 
 def test_entry_can_be_named_as_an_adapter(root: Path) -> None:
