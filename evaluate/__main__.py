@@ -52,7 +52,7 @@ _RENAMED = {
     "--data_dir": "--root, the folder in which data/MileBench lies",
     "--output_dir": "--output",
     "--bsz": "--batch-size",
-    "--batch-image": "--batch-size, at most so many prompts at a time",
+    "--batch-image": "--batch-size, at most so many prompts at a time, or batch_image in the YAML entry of a class",
     "--overwrite": "--fresh",
 }
 _OTHERS = (

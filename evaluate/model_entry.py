@@ -27,8 +27,11 @@ _EXAMPLES = {
     "n_tokens_per_image": "256",
     "gen_kwargs": "{max_new_tokens: 512, do_sample: false}",
     "worker": "my_workers.py:MyModel",
+    "batch_image": "24",
 }
 _NUMBERS = ("max_context_len", "n_tokens_per_image")
+_OF_CLASSES = "batch_image"
+"""What only a class needs to be told: adapters measure the memory. It changes no question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class ModelEntry:
     @property
     def digest(self) -> str:
         """Changes when the entry does."""
-        text = json.dumps(self.values, sort_keys=True, default=str)
+        told = {key: value for key, value in self.values.items() if key != _OF_CLASSES}
+        text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -101,7 +105,7 @@ def _check_values(values: Mapping[str, Any], where: str) -> None:
             raise _tell_missing(key, values, where)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise InputError(f"{where}: expected {key} to be text, got {value!r}; write `{key}: {_EXAMPLES[key]}`")
-    for key in _NUMBERS:
+    for key in (*_NUMBERS, _OF_CLASSES):
         if values.get(key) is not None and not is_count(values[key]):
             raise InputError(
                 f"{where}: expected {key} to be a number above zero, got {values[key]!r}; write "
@@ -159,6 +163,11 @@ def _check_keys(values: Mapping[str, Any], worker: str | WorkerClass, where: str
         of_class = "" if isinstance(worker, str) else f" or one that {worker.file.name} reads"
         hint = f"did you mean `{close[0]}: {_EXAMPLES[close[0]]}`?" if close else "leave it out"
         raise InputError(f"{where}: expected one of {', '.join(_EXAMPLES)}{of_class}, got {key}; {hint}")
+    if isinstance(worker, str) and _OF_CLASSES in values:
+        raise InputError(
+            f"{where}: expected no {_OF_CLASSES} for worker {worker}, whose batches are as large as the memory allows, "
+            f"got {values[_OF_CLASSES]}; leave it out, or use --batch-size"
+        )
     if isinstance(worker, str) and not _is_none(values.get("cfg_path")):
         raise InputError(
             f"{where}: expected no cfg_path for worker {worker}, which finds everything in model_dir, got "

@@ -10,6 +10,7 @@ from typing import Any
 
 from evaluate.memory import is_memory
 from evaluate.messages import read_picture
+from evaluate.milebench.buckets import plan_buckets
 from evaluate.predictor_file import explain_errors
 from evaluate.sample import Generation
 from evaluate.worker import PLACEHOLDER, Config
@@ -128,17 +129,26 @@ class WorkerPredictor:
         gen_kwargs: of its entry.
         per_picture: tokens of a picture.
         device: where the model is.
+        batch_image: most pictures of a call; None for any number.
     """
 
     prepares_here = True
 
-    def __init__(self, worker: Any, gen_kwargs: Mapping[str, Any], per_picture: int, device: Any) -> None:
+    def __init__(
+        self,
+        worker: Any,
+        gen_kwargs: Mapping[str, Any],
+        per_picture: int,
+        device: Any,
+        batch_image: int | None = None,
+    ) -> None:
         tokenizer = getattr(worker, "tokenizer", None)
         counts = can_count(tokenizer)
         self.processor = QuestionGauge(per_picture, tokenizer) if counts else QuestionWriter(per_picture)
         self.worker = worker
         self.gen_kwargs = {key: value for key, value in gen_kwargs.items() if key != "seed"}  # set before each call
         self.device = device
+        self.batch_image = batch_image
         self.context = find_context(getattr(worker, "model", None))
 
     def measure(self, prompt: Question) -> int:
@@ -148,8 +158,8 @@ class WorkerPredictor:
     def generate(self, batch: Sequence[Question], generation: Generation) -> list[str | InputError]:
         """One text per question; the questions of one call have equally many pictures, as such classes may expect."""
         answers: list[str | InputError] = [""] * len(batch)
-        for count in dict.fromkeys(len(question.pictures) for question in batch):
-            places = [place for place, question in enumerate(batch) if len(question.pictures) == count]
+        buckets = plan_buckets([len(question.pictures) for question in batch], self.batch_image)
+        for places in (places for bucket in buckets for places in bucket.batches()):
             for place, answer in zip(places, self._ask([batch[place] for place in places], generation), strict=True):
                 answers[place] = answer
         return answers

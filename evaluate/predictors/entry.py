@@ -121,7 +121,9 @@ def _load_worker(entry: ModelEntry, worker: WorkerClass, device: Any) -> Predict
     with explain_errors(f"init_components of {worker.name}"):
         made = kind.from_config(config=config) if hasattr(kind, "from_config") else kind(config)
         _move(getattr(made, "model", None), place)
-    return WorkerPredictor(made, config.gen_kwargs, entry.limits.per_picture or 0, place)
+    return WorkerPredictor(
+        made, config.gen_kwargs, entry.limits.per_picture or 0, place, entry.values.get("batch_image")
+    )
 
 
 def _move(model: Any, device: Any) -> None:

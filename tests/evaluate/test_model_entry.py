@@ -75,11 +75,14 @@ def test_missing_key_is_told_with_an_example(folder: Path, key: str) -> None:
         ({"max_context_len": "4k"}, "expected max_context_len to be a number above zero, got '4k'; write `max_context"),
         ({"n_tokens_per_image": 0}, "expected n_tokens_per_image to be a number above zero, got 0"),
         ({"gen_kwarg": {}}, "or one that workers.py reads, got gen_kwarg; did you mean `gen_kwargs: {max_new_tokens"),
-        ({"batch": 5}, "expected one of model_name, .* or one that workers.py reads, got batch; leave it out"),
+        ({"group": 5}, "expected one of model_name, .* or one that workers.py reads, got group; leave it out"),
         ({"worker": "internvl-chat"}, "expected internvl_chat, .* as worker, got internvl-chat; did you mean internvl"),
         ({"worker": "Mine"}, "as worker, got Mine; write for example `worker: my_workers.py:MyModel`"),
         ({"worker": ["a"]}, "expected worker to be text, got .'a'.; write"),
-        ({"worker": "hf", "start_ratio": 1}, "expected one of model_name, .*, worker, got start_ratio; leave it out"),
+        (
+            {"worker": "hf", "start_ratio": 1},
+            "expected one of model_name, .*, worker, .*, got start_ratio; leave it out",
+        ),
         ({"worker": "hf", "cfg_path": "workers.py"}, "expected no cfg_path for worker hf, which finds everything"),
         ({"gen_kwargs": {"top": 1}}, "models.yaml: m: expected gen_kwargs of .*, got top; did you mean top_p?"),
     ],
@@ -124,6 +127,14 @@ def test_other_content_is_another_entry(folder: Path) -> None:
     digests = {read(folder, **changes).digest for changes in ({}, {"n_tokens_per_image": 64}, {"gen_kwargs": {}})}
     assert len(digests) == 3
     assert read(folder).digest in digests
+
+
+def test_pictures_of_a_call_are_for_classes_and_change_no_question(folder: Path) -> None:
+    assert read(folder, batch_image=24).digest == read(folder).digest
+    with pytest.raises(InputError, match="expected batch_image to be a number above zero, got 0; write `batch_image"):
+        read(folder, batch_image=0)
+    with pytest.raises(InputError, match=r"expected no batch_image for worker hf, .*, got 24; leave it out, or use"):
+        read(folder, batch_image=24, worker="hf")
 
 
 def test_reading_an_entry_imports_no_worker(folder: Path) -> None:

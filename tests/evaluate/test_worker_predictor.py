@@ -81,6 +81,14 @@ def test_questions_of_one_call_have_equally_many_pictures(predictor: WorkerPredi
     assert [count for count, _ in predictor.worker.calls] == [3, 2, 2]
 
 
+def test_calls_have_as_many_pictures_as_the_entry_allows(predictor: WorkerPredictor, tmp_path: Path) -> None:
+    predictor.batch_image = 4
+    red = tiny_picture(tmp_path)
+    texts = answer(predictor, *[Conversation.ask(str(number), *[red] * (2 + 3 * (number == 1))) for number in range(6)])
+    assert [str(text).replace("<ImageHere>\n", "")[0] for text in texts] == list("012345")
+    assert [count for count, _ in predictor.worker.calls] == [2, 2, 1, 1]
+
+
 def test_settings_of_the_call_go_before_those_of_the_entry(predictor: WorkerPredictor) -> None:
     answer(predictor, Conversation.ask("a"), max_new_tokens=7, num_beams=2)
     expected = {"max_new_tokens": 7, "min_new_tokens": 1, "num_beams": 2, "do_sample": False, "length_penalty": 1.0}
