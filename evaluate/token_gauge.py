@@ -26,6 +26,9 @@ class TokenGauge:
         if tokens <= 0:
             return ""
         if not getattr(self.tokenizer, "is_fast", False):
+            # Not by halving alone: a part of a word may be more tokens than the whole of it.
+            if self.count_text(text) <= tokens:
+                return text
             ends = range(len(text) + 1)
             return text[bisect_left(ends, True, key=lambda start: self.count_text(text[start:]) <= tokens) :]
         begins = self._list_begins(text)

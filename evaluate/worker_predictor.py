@@ -13,6 +13,7 @@ from evaluate.messages import read_picture
 from evaluate.milebench.buckets import plan_buckets
 from evaluate.predictor_file import explain_errors
 from evaluate.sample import Generation
+from evaluate.token_gauge import TokenGauge
 from evaluate.worker import PLACEHOLDER, Config
 from internvl.conversation import Conversation, Picture
 from internvl.errors import InputError, MissingError
@@ -79,46 +80,17 @@ class QuestionWriter:
         return Question(chat.source, text.replace(IMAGE_SLOT, PLACEHOLDER), chat.images, tokens)
 
 
-class QuestionGauge(QuestionWriter):
+class QuestionGauge(QuestionWriter, TokenGauge):
     """Makes questions, and measures them with the worker's tokenizer: what a protocol counts, without a template."""
 
     def __init__(self, per_picture: int, tokenizer: Any) -> None:
-        super().__init__(per_picture)
-        self.tokenizer = tokenizer
+        QuestionWriter.__init__(self, per_picture)
+        TokenGauge.__init__(self, tokenizer)
 
     def count(self, chat: Conversation) -> int:
         """Tokens of words and pictures."""
         words = "\n".join(turn.text for turn in chat.turns).replace(IMAGE_SLOT, "")
         return self.count_text(words) + self.per_picture * len(chat.images)
-
-    def count_text(self, text: str) -> int:
-        """Tokens of a text by itself."""
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def keep_last(self, text: str, tokens: int) -> str:
-        """The end of a text of at most so many tokens.
-
-        Tokens tell where they begin in the text only where the tokenizer is a fast one; else the place is searched.
-        """
-        if tokens <= 0:
-            return ""
-        if getattr(self.tokenizer, "is_fast", False):
-            found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-            starts = [start for start, _ in found["offset_mapping"]]
-            if len(starts) <= tokens:
-                return text
-            cut = len(starts) - tokens
-            # A character of several tokens is kept as a whole or not at all.
-            while cut < len(starts) and starts[cut] == starts[cut - 1]:
-                cut += 1
-            return text[starts[cut] :] if cut < len(starts) else ""
-        if self.count_text(text) <= tokens:
-            return text
-        low, high = 0, len(text)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self.count_text(text[middle:]) <= tokens else (middle + 1, high)
-        return text[low:]
 
 
 class WorkerPredictor:
@@ -212,7 +184,7 @@ class WorkerPredictor:
 def can_count(tokenizer: Any) -> bool:
     """Whether a tokenizer is called as those of transformers are; other kinds are of no use to protocols."""
     try:
-        return len(tokenizer("one word", add_special_tokens=False)["input_ids"]) > 0
+        return TokenGauge(tokenizer).count_text("one word") > 0
     except Exception:  # of whatever the class has put there
         return False
 
